@@ -1,0 +1,1 @@
+"""What runs Callplane: protos, local stack, sandbox, Envoy, database roles."""

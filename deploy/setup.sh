@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes .venv from requirements.lock: `deploy/setup.sh FOLDER`. Needs Python 3.11 or newer and nothing else.
+set -eu
+venv=$1
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_python() {
+    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+        [ -n "$candidate" ] || continue
+        path=$(command -v "$candidate" 2>/dev/null) || continue
+        if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s' "$path"
+            return
+        fi
+    done
+    say "Callplane needs Python 3.11 or newer; the first python3 here is: $(python3 --version 2>&1 || true)"
+    say "Install one, or name it: make PYTHON=/path/to/python3.11 ..."
+    exit 1
+}
+
+if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    python=$(find_python)
+    say "setup: virtual environment from $("$python" --version) ($python)"
+    if ! "$python" -m venv --clear "$venv" 2>"$venv.log"; then
+        cat "$venv.log" >&2
+        say "This Python cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv"
+        exit 1
+    fi
+    rm -f "$venv.log"
+fi
+
+say "setup: installing the locked dependencies (once; a few minutes on a slow line)"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+    --require-hashes --no-deps --only-binary=:all: -r requirements.lock
+
+# Generated code is importable wherever this Python runs.
+packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+printf '%s\n' "$(pwd)/protos/gen" >"$packages/callplane-protos.pth"

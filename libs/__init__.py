@@ -1,0 +1,1 @@
+"""What two or more services share. A library here knows no service."""

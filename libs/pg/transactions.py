@@ -1,0 +1,90 @@
+"""The only way a service opens a transaction."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from libs import telemetry
+from libs.errors import Kind, ServiceError
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
+    Pool: TypeAlias = asyncpg.Pool[Any]
+else:
+    # The library's classes are generic for type checkers only.
+    Connection = asyncpg.Connection | PoolConnectionProxy
+    Pool = asyncpg.Pool
+
+_ACQUIRE_SECONDS_MAX = 3.0
+
+_log = telemetry.logger(__name__)
+
+# Connection refused or gone, too many connections, server shutting down, statement or lock timeout of the
+# server.
+_UNAVAILABLE: tuple[type[BaseException], ...] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
+_LOST_RACE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+
+
+class DatabaseUnavailable(ServiceError):
+    """The database cannot be reached at the moment."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "DATABASE_UNAVAILABLE"
+    retry_after_seconds_default = 1.0
+
+
+class LostRace(ServiceError):
+    """Somebody else changed the same thing at the same time; try the whole operation again."""
+
+    kind = Kind.LOST_RACE
+    reason = "LOST_RACE"
+
+
+@asynccontextmanager
+async def transaction(pool: Pool, *, org_id: UUID | None = None) -> AsyncIterator[Connection]:
+    """Commits when the block ends, rolls back when it raises.
+
+    `org_id` is the organization whose rows the request role sees, in this transaction only; None is for the
+    worker role. A lost connection, also during the commit, is DatabaseUnavailable: whether the commit
+    happened is then unknown.
+    """
+    with _database_errors():
+        connection = await _acquired(pool)
+        try:
+            async with connection.transaction():
+                if org_id is not None:
+                    await connection.execute("SELECT set_config('app.org_id', $1, true)", str(org_id))
+                yield connection
+        finally:
+            await pool.release(connection)
+
+
+async def _acquired(pool: Pool) -> "PoolConnectionProxy[Any]":
+    try:
+        return await pool.acquire(timeout=_ACQUIRE_SECONDS_MAX)
+    except (TimeoutError, OSError) as exc:
+        # Nobody gave a connection back in time, or no new one could be opened.
+        raise DatabaseUnavailable from exc
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except _LOST_RACE as exc:
+        raise LostRace from exc
+    except _UNAVAILABLE as exc:
+        _log.warning("database unavailable", exception_type=type(exc).__qualname__)
+        raise DatabaseUnavailable from exc

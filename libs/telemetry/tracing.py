@@ -1,0 +1,141 @@
+"""Spans: our own, and a tracer for instrumentations that keeps exception texts out of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace.span import TraceState
+from opentelemetry.util.types import Attributes, AttributeValue
+
+_NAME = "callplane"
+_W3C = TraceContextTextMapPropagator()
+
+
+def tracer() -> trace.Tracer:
+    return trace.get_tracer(_NAME)
+
+
+def meter() -> metrics.Meter:
+    return metrics.get_meter(_NAME)
+
+
+def current_traceparent() -> str:
+    """The W3C header of the current span; empty outside of a trace."""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, AttributeValue] | None = None,
+    traceparent: str | None = None,
+    links: Sequence[str] = (),
+) -> Iterator[Span]:
+    """A current span. `traceparent`, if there is one, is its parent instead of the current span; `links` are
+    traceparents too. An exception marks the span with the exception's type and passes; its text is not
+    recorded."""
+    with tracer().start_as_current_span(
+        name,
+        context=_W3C.extract({"traceparent": traceparent}, context=Context()) if traceparent else None,
+        kind=kind,
+        attributes=dict(attributes or {}),
+        links=[Link(context) for text in links if (context := _span_context(text)).is_valid],
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as started:
+        try:
+            yield started
+        except Exception as exc:
+            mark_failed(started, type(exc).__qualname__)
+            raise
+
+
+def mark_failed(failed: Span, error_type: str) -> None:
+    failed.set_attribute("error.type", error_type)
+    failed.set_status(Status(StatusCode.ERROR))
+
+
+def _span_context(traceparent: str) -> SpanContext:
+    extracted = _W3C.extract({"traceparent": traceparent}, context=Context())
+    return trace.get_current_span(extracted).get_span_context()
+
+
+class WithoutOrphanQueries(Sampler):
+    """Drops SQL and HTTP spans that would be a trace of their own: polling loops would bury everything
+    else."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def should_sample(  # noqa: PLR0917  the signature is the SDK's
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        orphan = not trace.get_current_span(parent_context).get_span_context().is_valid
+        if (
+            orphan
+            and kind is SpanKind.CLIENT
+            and attributes
+            and ("db.system" in attributes or "http.method" in attributes)
+        ):
+            return SamplingResult(Decision.DROP)
+        return self._sampler.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+
+    def get_description(self) -> str:
+        return f"WithoutOrphanQueries({self._sampler.get_description()})"
+
+
+class QuietTracerProvider(trace.TracerProvider):
+    """For instrumentations: their spans tell that something failed, not in which words.
+
+    Texts of database errors quote values of rows, those of HTTP errors quote URLs.
+    """
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> trace.Tracer:
+        provider = trace.get_tracer_provider()
+        return _QuietTracer(
+            provider.get_tracer(instrumenting_module_name, instrumenting_library_version, schema_url)
+        )
+
+
+class _QuietTracer(trace.Tracer):
+    def __init__(self, loud: trace.Tracer) -> None:
+        self._loud = loud
+
+    def start_span(self, name: str, *args: Any, **kwargs: Any) -> Span:
+        return self._loud.start_span(name, *args, **_quiet(kwargs))
+
+    # OpenTelemetry wraps the method in a decorator class of its own that no override can name.
+    @contextmanager
+    def start_as_current_span(  # type: ignore[override]
+        self, name: str, *args: Any, **kwargs: Any
+    ) -> Iterator[Span]:
+        with self._loud.start_as_current_span(name, *args, **_quiet(kwargs)) as started:
+            yield started
+
+
+def _quiet(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**kwargs, "record_exception": False, "set_status_on_exception": False}

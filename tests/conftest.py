@@ -1,0 +1,22 @@
+"""Fixtures for every test, and an environment that holds nothing of the developer's."""
+
+import os
+
+_FOREIGN = ("OTEL_", "CALLS_", "CAMPAIGNS_", "NOTIFY_", "GATEWAY_", "VAPI_", "TWILIO_", "PG")
+_FOREIGN_NAMES = {"FAILPOINTS", "PRINCIPAL_SECRET", "CRON_SHARED_SECRET", "LOG_LEVEL", "INCLUDE_STACK_TRACE"}
+
+# Before anything of ours is imported: some of it looks at the environment then.
+for _name in list(os.environ):
+    if _name.startswith(_FOREIGN) or _name in _FOREIGN_NAMES or _name.lower().endswith("_proxy"):
+        del os.environ[_name]
+
+from tests.support.postgres import (  # noqa: E402
+    blank_database,
+    blank_template,
+    cluster,
+    database,
+    dsn,
+    migrated_template,
+)
+
+__all__ = ["blank_database", "blank_template", "cluster", "database", "dsn", "migrated_template"]

@@ -1,0 +1,153 @@
+"""What the catalog must say of every schema, whoever wrote the migration."""
+
+import pytest
+
+from tests.support.postgres import SERVICES, Database
+
+# Rows of the system itself: no organization's data.
+WITHOUT_ORGANIZATION = {"leases", "cursors", "migrations"}
+
+
+async def tables(database: Database) -> list[tuple[str, str]]:
+    rows = await database.fetch(
+        """
+        SELECT n.nspname AS schema, c.relname AS name
+          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+         ORDER BY 1, 2
+        """,
+        list(SERVICES),
+    )
+    return [(row["schema"], row["name"]) for row in rows]
+
+
+async def test_every_table_with_an_organization_has_row_level_security_enabled_and_forced(
+    database: Database,
+) -> None:
+    rows = await database.fetch(
+        """
+        SELECT n.nspname || '.' || c.relname AS name
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped
+         WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p')
+           AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+        """,
+        list(SERVICES),
+    )
+
+    assert [] == [row["name"] for row in rows]
+
+
+async def test_policies_check_what_is_written_too(database: Database) -> None:
+    rows = await database.fetch(
+        """
+        SELECT schemaname || '.' || tablename || ' ' || policyname AS name
+          FROM pg_policies
+         WHERE schemaname = ANY ($1) AND cmd = 'ALL' AND (qual IS NULL OR with_check IS NULL)
+        """,
+        list(SERVICES),
+    )
+
+    assert [] == [row["name"] for row in rows]
+
+
+async def test_the_request_role_sees_its_organization_only(database: Database) -> None:
+    rows = await database.fetch(
+        """
+        SELECT schemaname, tablename, qual
+          FROM pg_policies
+         WHERE schemaname = ANY ($1) AND schemaname = ANY (roles)
+        """,
+        list(SERVICES),
+    )
+
+    assert rows
+    assert [] == [
+        f"{row['schemaname']}.{row['tablename']}"
+        for row in rows
+        if "app.org_id" not in (row["qual"] or "app.org_id")
+    ]
+
+
+async def test_every_other_table_is_known_to_hold_nobodys_data(database: Database) -> None:
+    rows = await database.fetch(
+        """
+        SELECT c.relname AS name
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+           AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'org_id')
+        """,
+        list(SERVICES),
+    )
+    without = {row["name"] for row in rows}
+
+    assert set() == without - WITHOUT_ORGANIZATION - {"organizations"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_running_roles_own_nothing_and_may_not_truncate(database: Database, service: str) -> None:
+    rows = await database.fetch(
+        """
+        SELECT grantee || ' ' || privilege_type || ' ' || table_name AS what
+          FROM information_schema.table_privileges
+         WHERE table_schema = $1 AND grantee IN ($1, $1 || '_worker')
+           AND privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
+        """,
+        service,
+    )
+
+    assert [] == [row["what"] for row in rows]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_cannot_see_another_ones_schema(database: Database, service: str) -> None:
+    others = [other for other in SERVICES if other != service]
+    rows = await database.fetch(
+        """
+        SELECT r.role || ' ' || s.schema AS what
+          FROM unnest($1::text[]) AS r (role), unnest($2::text[]) AS s (schema)
+         WHERE has_schema_privilege(r.role, s.schema, 'USAGE')
+        """,
+        [service, f"{service}_worker"],
+        others,
+    )
+
+    assert [] == [row["what"] for row in rows]
+
+
+async def test_what_must_not_change_is_append_only_by_grant(database: Database) -> None:
+    append_only = [
+        "calls.provider_events",
+        "calls.call_events",
+        *(f"{service}.outbox" for service in SERVICES),
+    ]
+    for table in append_only:
+        schema = table.split(".")[0]
+        for role in (schema, f"{schema}_worker"):
+            for privilege in ("UPDATE", "DELETE"):
+                [row] = await database.fetch(
+                    "SELECT has_table_privilege($1, $2, $3) AS may", role, table, privilege
+                )
+                assert not row["may"], f"{role} may {privilege} {table}"
+
+
+async def test_constraints_have_names_of_their_own(database: Database) -> None:
+    rows = await database.fetch(
+        """
+        SELECT n.nspname || '.' || c.conname AS name
+          FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+         WHERE n.nspname = ANY ($1) AND c.contype = 'c' AND c.conname ~ '_check[0-9]*$'
+        """,
+        list(SERVICES),
+    )
+
+    assert [] == [row["name"] for row in rows]
+
+
+async def test_nothing_is_deleted_by_cascade(database: Database) -> None:
+    rows = await database.fetch("SELECT conname FROM pg_constraint WHERE contype = 'f' AND confdeltype = 'c'")
+
+    assert [] == [row["conname"] for row in rows]
+    assert await tables(database)

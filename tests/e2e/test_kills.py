@@ -1,0 +1,121 @@
+"""SIGKILL of any service while a campaign runs and webhooks come in: nothing is lost or done twice."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections import Counter
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.support.stack import Stack, started
+from tests.support.waiting import eventually
+
+CONTACTS = 20
+CAP = 4
+SETTINGS = {"callSeconds": [0.6, 1.4], "speed": 10.0, "reportDelaySeconds": 0.3, "concurrencyLimit": 100}
+SETTINGS |= {"outcomes": {"customer-ended-call": 1.0}}
+
+
+async def posted(stack: Stack, marker: str, number: int) -> bool:
+    """Sends one webhook; true if it was acked."""
+    message = {"type": "hang", "timestamp": 1_790_000_000_000 + number, "call": {"id": marker}}
+    body = json.dumps({"message": message}).encode()
+    signature = hmac.new(stack.vapi_secret.encode(), body, hashlib.sha256).hexdigest()
+    try:
+        answer = await stack.http.post(stack.vapi_path, content=body, headers={"x-vapi-signature": signature})
+    except httpx.HTTPError:
+        return False
+    assert answer.status_code in (200, 500, 502, 503, 504), answer.text
+    return answer.status_code == 200
+
+
+async def send_webhooks(stack: Stack, marker: str, stop: asyncio.Event) -> int:
+    """A steady stream until `stop`; answers how many were acked."""
+    acked = 0
+    number = 0
+    while not stop.is_set():
+        acked += await posted(stack, marker, number)
+        number += 1
+        await asyncio.sleep(0.02)
+    return acked
+
+
+async def stored(stack: Stack, marker: str) -> int:
+    return len(await stack.api.every("/v2/providerEvents", "providerEvents", providerCallId=marker))
+
+
+async def assert_invariants(stack: Stack, campaign_id: str) -> None:
+    """By the sandbox's own record: everybody was reached, no attempt dialed twice, the cap held."""
+    dials = await stack.dials(campaign_id)
+    assert CONTACTS == len({dial["customer"] for dial in dials})
+    assert 1 == max(Counter(dial["name"] for dial in dials).values())
+    assert await stack.max_active(campaign_id) <= CAP
+
+
+@pytest.mark.parametrize("service", ["calls", "campaigns", "notify", "gateway"])
+async def test_a_killed_service_comes_back_and_the_campaign_completes(stack: Stack, service: str) -> None:
+    await stack.sandbox.post("/sandbox/settings", SETTINGS)
+    campaign = await stack.campaign(name=f"kill {service}", contacts=CONTACTS, cap=CAP)
+    marker = f"kill-{service}-{uuid4()}"
+    stop = asyncio.Event()
+    webhooks = asyncio.create_task(send_webhooks(stack, marker, stop))
+    await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+
+    async def under_way() -> bool:
+        return len(await stack.dials(campaign["id"])) >= CAP + 2
+
+    await eventually(under_way)
+    await stack.killed(service)
+    await stack.completed(campaign["id"])
+    stop.set()
+    acked = await webhooks
+
+    await assert_invariants(stack, campaign["id"])
+    assert acked > 0
+
+    async def all_there() -> bool:
+        return await stored(stack, marker) >= acked
+
+    await eventually(all_there)
+
+
+# The process dies at these points again and again, until the campaign gets past them all.
+POINTS = [
+    ("calls", "calls.before_commit=kill@0.1"),
+    ("calls", "calls.after_commit=kill@0.1"),
+    ("calls", "ingest.before_commit=kill@0.03"),
+    ("calls", "ingest.after_commit=kill@0.03"),
+    ("calls", "place.before_post=kill@0.1"),
+    ("calls", "place.after_post=kill@0.1"),
+    ("campaigns", "dial.before_post=kill@0.1"),
+    ("campaigns", "dial.after_post=kill@0.1"),
+    ("campaigns", "permit.before_release=kill@0.1"),
+]
+
+
+@pytest.mark.parametrize("service", ["calls", "campaigns"])
+async def test_dying_at_every_critical_point_loses_and_repeats_nothing(
+    service: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    failpoints = ";".join(point for owner, point in POINTS if owner == service)
+    environ = {
+        f"{service.upper()}_FAILPOINTS": failpoints,
+        "CALLS_SETTLE_SECONDS": "6",
+        "CALLS_RECONCILE_SECONDS": "1",
+    }
+    async with started(tmp_path_factory.mktemp(f"points-{service}"), **environ) as stack:
+        await stack.sandbox.post("/sandbox/settings", SETTINGS)
+        campaign = await stack.campaign(
+            name=f"points {service}", contacts=CONTACTS, cap=CAP, maxAttempts=5, retryDelaySeconds=0
+        )
+        await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+        await stack.completed(campaign["id"], within=150)
+
+        dials = await stack.dials(campaign["id"])
+        assert 1 == max(Counter(dial["name"] for dial in dials).values())
+        assert await stack.max_active(campaign["id"]) <= CAP
+        assert CONTACTS == len({dial["customer"] for dial in dials})
+        assert stack.running.restarts[service] > 0

@@ -1,0 +1,99 @@
+"""The outbound story: a campaign from a file to its end, as the sandbox saw it."""
+
+from collections import Counter
+
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+FAST = {"callSeconds": [0.2, 0.6], "speed": 10.0, "reportDelaySeconds": 0.3, "concurrencyLimit": 100}
+CONTACTS = 24
+CAP = 5
+
+
+async def test_a_campaign_calls_everybody_once_under_its_cap(stack: Stack) -> None:
+    await stack.sandbox.post("/sandbox/settings", FAST)
+    campaign = await stack.campaign(name="everybody once", contacts=CONTACTS, cap=CAP)
+
+    await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+    done = await stack.completed(campaign["id"])
+
+    dials = await stack.dials(campaign["id"])
+    assert CONTACTS == len(dials) == len({dial["customer"] for dial in dials})
+    assert 0 < await stack.max_active(campaign["id"]) <= CAP
+    assert (CONTACTS, CONTACTS, 0) == tuple(done["stats"][f] for f in ("contacts", "attempts", "active"))
+    assert done["startedAt"] <= done["completedAt"]
+
+
+async def test_the_stats_become_those_of_the_calls(stack: Stack) -> None:
+    await stack.sandbox.post("/sandbox/settings", FAST)
+    campaign = await stack.campaign(name="stats", contacts=6, cap=6)
+    await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+    await stack.completed(campaign["id"])
+
+    async def costs_known() -> bool:
+        calls = await stack.api.every("/v2/calls", "calls", campaignId=campaign["id"])
+        return len(calls) == 6 and all("costUsd" in call for call in calls)
+
+    await eventually(costs_known)
+    calls = await stack.api.every("/v2/calls", "calls", campaignId=campaign["id"])
+
+    async def agree() -> bool:
+        stats = await stack.api.get(f"/v2/campaigns/{campaign['id']}/stats")
+        return Counter(call["status"] for call in calls) == stats["byStatus"] and "totalCostUsd" in stats
+
+    await eventually(agree)
+
+
+async def test_an_unknown_placement_is_looked_up_and_never_dialed_twice(stack: Stack) -> None:
+    await stack.sandbox.post("/sandbox/settings", FAST)
+    await stack.sandbox.post(
+        "/sandbox/faults", {"vapi.createCall": {"mode": "reset", "callMade": True, "count": 2}}
+    )
+    campaign = await stack.campaign(name="unknown", contacts=4, cap=2)
+    try:
+        await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+        await stack.completed(campaign["id"])
+    finally:
+        await stack.sandbox.client.delete("/sandbox/faults")
+
+    dials = await stack.dials(campaign["id"])
+    assert 4 == len(dials) == len({dial["customer"] for dial in dials})
+    assert {1} == set(Counter(dial["name"] for dial in dials).values())
+
+
+async def test_a_refused_dial_is_tried_again_without_using_an_attempt(stack: Stack) -> None:
+    await stack.sandbox.post("/sandbox/settings", FAST)
+    await stack.sandbox.post(
+        "/sandbox/faults", {"vapi.createCall": {"mode": "http", "status": 429, "callMade": False, "count": 2}}
+    )
+    campaign = await stack.campaign(name="refused", contacts=3, cap=3)
+    try:
+        await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+        await stack.completed(campaign["id"])
+    finally:
+        await stack.sandbox.client.delete("/sandbox/faults")
+
+    assert 3 == len({dial["customer"] for dial in await stack.dials(campaign["id"])})
+
+
+async def test_the_export_has_a_row_for_each_contact(stack: Stack) -> None:
+    campaign = await stack.campaign(name="export", contacts=3)
+
+    answer = await stack.http.get(f"/v2/campaigns/{campaign['id']}/export.csv")
+
+    lines = answer.text.splitlines()
+    assert 200 == answer.status_code
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "name,business_name,phone,call_status,ended_reason,cost_usd,duration_seconds" in lines[0]
+    assert 4 == len(lines)
+
+
+async def test_a_campaign_cannot_be_started_twice(stack: Stack) -> None:
+    campaign = await stack.campaign(name="twice", contacts=1)
+    await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+
+    again = await stack.http.post(f"/v2/campaigns/{campaign['id']}:start", json={})
+
+    assert 400 == again.status_code
+    assert "CAMPAIGN_WRONG_STATUS" in again.text
+    await stack.completed(campaign["id"])
