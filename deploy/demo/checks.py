@@ -90,6 +90,7 @@ def _inbound_checks(evidence: Evidence) -> list[Check]:
 def _outbound_checks(evidence: Evidence) -> list[Check]:
     imported = evidence.outbound.imported
     dials = evidence.dials()
+    asked = [attempt for attempt in evidence.outbound.attempts if attempt["state"] != "REFUSED"]
     dialed_twice = sum(1 for count in dials.values() if count > 1)
     return [
         Check(
@@ -99,8 +100,8 @@ def _outbound_checks(evidence: Evidence) -> list[Check]:
         ),
         Check(
             "every contact was called, none twice for one attempt",
-            len(dials) == len(evidence.outbound.attempts) >= CONTACTS and dialed_twice == 0,
-            f"{len(dials)} dials, {len(evidence.outbound.attempts)} attempts, {dialed_twice} dialed twice",
+            len(dials) == len(asked) >= CONTACTS and dialed_twice == 0,
+            f"{len(dials)} dials, {len(asked)} attempts, {dialed_twice} dialed twice",
         ),
         Check(
             "the cap held at every instant, as the sandbox saw it",

@@ -15,6 +15,10 @@ VAPI_ASSISTANT_ID = "8f3b2f4e-0b7d-4f0c-8a7e-6d2c9e51aa01"
 VAPI_ORG_ID = "1d4a7c66-3f0b-4c5d-9f0e-2b8f6f7f0c01"
 
 # Environment name -> field of Settings, in the JSON spelling that POST /sandbox/settings takes too.
+_WHOLE_NUMBERS = {
+    "SANDBOX_CONCURRENCY_LIMIT": "concurrencyLimit",
+    "SANDBOX_VAPI_WEBHOOK_RETRIES": "webhookRetries",
+}
 _SETTINGS_ENVIRONMENT = {
     "SANDBOX_VAPI_SERVER_URL": "webhookUrl",
     "SANDBOX_VAPI_WEBHOOK_SECRET": "webhookSecret",
@@ -83,6 +87,9 @@ def _settings(environ: Mapping[str, str], problems: list[str]) -> Settings:
     }
     if environ.get("SANDBOX_SPEED"):
         values["speed"] = float(environ["SANDBOX_SPEED"]) if _is_number(environ["SANDBOX_SPEED"]) else None
+    for name, field_name in _WHOLE_NUMBERS.items():
+        if environ.get(name):
+            values[field_name] = int(environ[name]) if environ[name].isdecimal() else None
     try:
         return changed(Settings(), values)
     except ValueError as error:

@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_on
     webhook_url: str = ""
     webhook_secret: str = ""
     signature: Signature = "HMAC_BODY"
+    # Of webhooks that go to the account's own server; an assistant's server has a plan of its own.
+    webhook_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     vapi_api_key: str = ""
     twilio_account_sid: str = ""
     twilio_auth_token: str = ""

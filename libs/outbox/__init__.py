@@ -67,8 +67,9 @@ and, if it reads other services' events:
     GRANT SELECT, INSERT, UPDATE, DELETE ON calls.dead_events TO calls_worker;
 """
 
-from libs.outbox.consumer import Consumer, Handle
+from libs.outbox.consumer import Consumer
 from libs.outbox.dead_events import DeadEventServicer
+from libs.outbox.effects import Handle
 from libs.outbox.log import NewEvent, Page, StoredEvent, append, read_after
 from libs.outbox.servicer import EventServicer
 

@@ -10,23 +10,21 @@ Everything else goes on.
 import asyncio
 import logging
 import random
-import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
 from uuid import UUID
 
 import grpc.aio
 
 from callplane.events.v1 import events_pb2, events_pb2_grpc
-from libs import failpoints, telemetry
+from libs import telemetry
 from libs.cancellation import raise_if_cancelled
 from libs.errors import Kind, ServiceError
-from libs.outbox import cursors, dead_events
+from libs.outbox import cursors
+from libs.outbox.effects import Effects, Handle, word_for
 from libs.pg.lease import Lease, LeaseLost
-from libs.pg.transactions import Connection, Pool, transaction
+from libs.pg.transactions import Pool, transaction
 from libs.rpc.peer import Peer
-
-Handle: TypeAlias = Callable[[Connection, events_pb2.Event], Awaitable[None]]
 
 ATTEMPTS_MAX: Final = 5
 _BATCH_MAX: Final = 100
@@ -34,26 +32,16 @@ _BATCH_MAX: Final = 100
 _SINGLE_EVENTS: Final = _BATCH_MAX
 _STREAM_SECONDS: Final = 300.0
 _LEASE_SECONDS: Final = 6.0
+_RETRY_SECONDS_FIRST: Final = 0.05
 _BACKOFF_SECONDS_FIRST: Final = 0.05
 _BACKOFF_SECONDS_MAX: Final = 5.0
-_RETRY_SECONDS_FIRST: Final = 0.05
 
 # Failures of our surroundings; an event is not blamed for them.
-_SURROUNDINGS = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE})
-
-failpoints.register("consumer.before_handle", "consumer.before_commit", "consumer.after_commit")
+_SURROUNDINGS: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE})
 
 _log = telemetry.logger(__name__)
-_meter = telemetry.meter()
-_handled = _meter.create_counter("callplane.consumer.events", description="Events handled, by consumer.")
-_failures = _meter.create_counter(
+_failures = telemetry.meter().create_counter(
     "callplane.consumer.failures", description="Batches and events whose handling failed."
-)
-_died = _meter.create_counter(
-    "callplane.consumer.dead_events", description="Events given up after repeated failures."
-)
-_lag = _meter.create_histogram(
-    "callplane.consumer.lag", unit="s", description="From an event's writing to its effect."
 )
 
 
@@ -86,11 +74,10 @@ class Consumer:
         self._stub = events_pb2_grpc.EventServiceStub(peer.channel)
         self._pool = pool
         self._schema = schema
-        self._handle = handle
+        self._effects = Effects(pool, schema=schema, name=name, source=source, handle=handle)
         self._types = tuple(sorted(types))
         self._wake_after_commit = wake_after_commit
         self._lease = Lease(pool, schema=schema, name=f"consumer:{name}", ttl_seconds=lease_seconds)
-        self._lease_seconds = lease_seconds
         self._single_events_left = 0
         self._failures = 0
 
@@ -105,27 +92,16 @@ class Consumer:
 
     async def retry(self, event_id: UUID) -> bool:
         """Handles a dead event and those that wait behind it. False if there is none; raises what the handler
-        does."""
-        async with transaction(self._pool) as conn:
-            subject = await dead_events.find_subject(
-                conn, self._schema, consumer=self.name, event_id=event_id
-            )
-        if subject is not None:
-            await self._revive(subject)
-        return subject is not None
+        raises."""
+        found = await self._effects.retry(event_id)
+        self._wake()
+        return found
 
     async def discard(self, event_id: UUID) -> bool:
-        """Gives a dead event up, then handles those that waited behind it. False if there is none."""
-        async with transaction(self._pool) as conn:
-            await cursors.lock(conn, self._schema, consumer=self.name)
-            subject = await dead_events.find_subject(
-                conn, self._schema, consumer=self.name, event_id=event_id
-            )
-            await dead_events.discard(conn, self._schema, consumer=self.name, event_id=event_id)
-        if subject is not None:
-            _log.warning("dead event discarded", consumer=self.name, event_id=str(event_id))
-            await self._revive(subject)
-        return subject is not None
+        """Gives a dead event up for good and handles those that waited behind it. False if there is none."""
+        found = await self._effects.discard(event_id)
+        self._wake()
+        return found
 
     async def _held_stream(self) -> bool:
         """Follows the log for one lease and stream. False if there was a failure or somebody else has the
@@ -150,7 +126,7 @@ class Consumer:
                 "consumer interrupted",
                 consumer=self.name,
                 source=self._source,
-                reason=_word(exc),
+                reason=word_for(exc),
                 exc_info=None if expected else exc,
             )
             self._failures += 1
@@ -160,7 +136,7 @@ class Consumer:
     def _pause_seconds(self) -> float:
         if self._failures == 0:
             # Somebody else reads; look again while its lease lasts.
-            return self._lease_seconds / 2
+            return self._lease.ttl_seconds / 2
         return float(min(_BACKOFF_SECONDS_FIRST * 2 ** min(self._failures, 10), _BACKOFF_SECONDS_MAX))
 
     async def _follow(self) -> None:
@@ -185,8 +161,7 @@ class Consumer:
 
     async def _take(self, batch: events_pb2.SubscribeResponse, *, at: str) -> None:
         if not batch.events:
-            async with transaction(self._pool) as conn:
-                await cursors.move(conn, self._schema, consumer=self.name, at=at, to=batch.cursor)
+            await self._effects.skip(at=at, to=batch.cursor)
         elif len(batch.events) == 1:
             await self._take_single(batch.events[0], at=at, to=batch.cursor)
         else:
@@ -196,7 +171,7 @@ class Consumer:
     async def _take_batch(self, events: Sequence[events_pb2.Event], *, at: str, to: str) -> None:
         await self._count_attempt(at)
         try:
-            await self._handle_and_move(events, at=at, to=to)
+            await self._apply(events, at=at, to=to)
         except Exception as exc:
             await self._judge(exc, at=at)
             raise _TakeSingly from exc
@@ -207,14 +182,14 @@ class Consumer:
         delay = _RETRY_SECONDS_FIRST
         while (attempts := await self._count_attempt(at)) <= ATTEMPTS_MAX:
             try:
-                await self._handle_and_move([event], at=at, to=to)
+                await self._apply([event], at=at, to=to)
                 return
             except Exception as exc:  # noqa: BLE001  what cannot be handled is counted and set aside
                 error = await self._judge(exc, at=at)
             if attempts < ATTEMPTS_MAX:
                 await asyncio.sleep(delay * random.uniform(0.8, 1.2))
                 delay *= 2
-        await self._bury(event, attempts=attempts - 1, error=error, at=at, to=to)
+        await self._effects.bury(event, attempts=attempts - 1, error=error, at=at, to=to)
 
     async def _count_attempt(self, at: str) -> int:
         async with transaction(self._pool) as conn:
@@ -229,102 +204,18 @@ class Consumer:
                 async with transaction(self._pool) as conn:
                     await cursors.forget_attempt(conn, self._schema, consumer=self.name, at=at)
             raise exc
-        word = _word(exc)
+        word = word_for(exc)
         _log.error("event not handled", consumer=self.name, source=self._source, reason=word, exc_info=exc)
         return word
 
-    async def _handle_and_move(self, events: Sequence[events_pb2.Event], *, at: str, to: str) -> None:
-        async with transaction(self._pool) as conn:
-            await cursors.move(conn, self._schema, consumer=self.name, at=at, to=to)
-            # Read after the cursor is locked: a retry in between cannot let an event overtake.
-            blocked = await dead_events.blocked_subjects(
-                conn, self._schema, consumer=self.name, subjects={event.subject for event in events}
-            )
-            for event in events:
-                if event.subject in blocked:
-                    await self._set_aside(conn, event)
-                else:
-                    await self._handle_one(conn, event)
-            await failpoints.hit("consumer.before_commit")
-        await failpoints.hit("consumer.after_commit")
-        self._committed(events)
-
-    async def _handle_one(self, conn: Connection, event: events_pb2.Event) -> None:
-        await failpoints.hit("consumer.before_handle")
-        with (
-            telemetry.bind(org_id=event.org_id),
-            telemetry.span(
-                f"process {event.type}",
-                kind=telemetry.SpanKind.CONSUMER,
-                traceparent=event.traceparent or None,
-                attributes={
-                    "messaging.system": "callplane",
-                    "messaging.operation.type": "process",
-                    "messaging.destination.name": self._source,
-                    "messaging.consumer.group.name": self.name,
-                    "messaging.message.id": event.id,
-                },
-            ),
-        ):
-            await self._handle(conn, event)
-
-    async def _set_aside(self, conn: Connection, event: events_pb2.Event) -> None:
-        await dead_events.bury(
-            conn, self._schema, consumer=self.name, event=event, attempts=0, error="WAITING", waiting=True
-        )
-
-    async def _bury(self, event: events_pb2.Event, *, attempts: int, error: str, at: str, to: str) -> None:
-        async with transaction(self._pool) as conn:
-            await cursors.move(conn, self._schema, consumer=self.name, at=at, to=to)
-            await dead_events.bury(
-                conn,
-                self._schema,
-                consumer=self.name,
-                event=event,
-                attempts=attempts,
-                error=error,
-                waiting=False,
-            )
-        _died.add(1, {"consumer": self.name})
-        _log.error(
-            "event is dead", consumer=self.name, event_id=event.id, event_type=event.type, reason=error
-        )
-
-    def _committed(self, events: Sequence[events_pb2.Event]) -> None:
+    async def _apply(self, events: Sequence[events_pb2.Event], *, at: str, to: str) -> None:
+        await self._effects.apply(events, at=at, to=to)
         self._failures = 0
-        labels = {"consumer": self.name}
-        _handled.add(len(events), labels)
-        now = time.time()
-        for event in events:
-            _lag.record(max(0.0, now - event.time.ToMilliseconds() / 1000), labels)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._wake_after_commit is not None:
             self._wake_after_commit()
-
-    async def _revive(self, subject: str) -> None:
-        """Handles the dead events of a subject from the oldest on, each in its own transaction, until one
-        fails."""
-        while True:
-            position: int | None = None
-            try:
-                async with transaction(self._pool) as conn:
-                    await cursors.lock(conn, self._schema, consumer=self.name)
-                    dead = await dead_events.find_first(
-                        conn, self._schema, consumer=self.name, subject=subject
-                    )
-                    if dead is None:
-                        return
-                    position = dead.position
-                    event = events_pb2.Event.FromString(dead.event)
-                    await self._handle_one(conn, event)
-                    await dead_events.delete(conn, self._schema, position=position)
-            except Exception as exc:
-                if position is not None:
-                    async with transaction(self._pool) as conn:
-                        await dead_events.record_failure(
-                            conn, self._schema, position=position, error=_word(exc)
-                        )
-                raise
-            self._committed([event])
 
     async def _release_lease(self) -> None:
         try:
@@ -332,7 +223,3 @@ class Consumer:
                 await self._lease.release()
         except (ServiceError, TimeoutError):
             _log.info("lease not released", lease=self._lease.name)
-
-
-def _word(exc: Exception) -> str:
-    return exc.reason if isinstance(exc, ServiceError) else type(exc).__qualname__

@@ -30,9 +30,9 @@ _UNAVAILABLE: tuple[type[BaseException], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
     ConnectionError,
+    # The driver's own limit, for a connection that went silent.
+    TimeoutError,
 )
 _LOST_RACE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
@@ -67,15 +67,28 @@ async def transaction(pool: Pool, *, org_id: UUID | None = None) -> AsyncIterato
                 if org_id is not None:
                     await connection.execute("SELECT set_config('app.org_id', $1, true)", str(org_id))
                 yield connection
+        except asyncpg.InterfaceError as exc:
+            # The driver's word for a closed connection, and for wrong arguments, which are nobody's outage.
+            if _is_gone(connection):
+                raise DatabaseUnavailable from exc
+            raise
         finally:
             await pool.release(connection)
+
+
+def _is_gone(connection: "PoolConnectionProxy[Any]") -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken the dead connection back already.
+        return True
 
 
 async def _acquired(pool: Pool) -> "PoolConnectionProxy[Any]":
     try:
         return await pool.acquire(timeout=_ACQUIRE_SECONDS_MAX)
-    except (TimeoutError, OSError) as exc:
-        # Nobody gave a connection back in time, or no new one could be opened.
+    except (OSError, asyncpg.InterfaceError) as exc:
+        # Nobody gave a connection back in time, no new one could be opened, or the pool is closing.
         raise DatabaseUnavailable from exc
 
 

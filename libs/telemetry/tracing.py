@@ -14,10 +14,12 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 _NAME = "callplane"
 _W3C = TraceContextTextMapPropagator()
+# A stand-in that finds the provider once one is set up; asking each time would cost more than a span.
+_tracer = trace.get_tracer(_NAME)
 
 
 def tracer() -> trace.Tracer:
-    return trace.get_tracer(_NAME)
+    return _tracer
 
 
 def meter() -> metrics.Meter:

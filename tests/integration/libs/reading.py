@@ -20,7 +20,8 @@ CONSUMER = "notify.calls"
 
 EFFECTS = """
 CREATE TABLE notify.effects (
-    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY, event_id uuid NOT NULL, subject text NOT NULL, name text NOT NULL
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY, event_id uuid NOT NULL,
+    subject text NOT NULL, name text NOT NULL
 );
 GRANT SELECT, INSERT ON notify.effects TO notify_worker;
 """

@@ -105,7 +105,13 @@ async def test_it_goes_on_where_it_stopped(
     ],
 )
 async def test_a_killed_process_neither_loses_nor_repeats(
-    effects: Database, calls: Peer, calls_worker: pg.Pool, notify_worker: pg.Pool, failpoint: str, count: int
+    effects: Database,
+    calls: Peer,
+    calls_worker: pg.Pool,
+    notify_worker: pg.Pool,
+    *,
+    failpoint: str,
+    count: int,
 ) -> None:
     """SIGKILL around the commit of the second batch, in a process of its own."""
     expected = [f"{number}" for number in range(250)]
@@ -301,22 +307,24 @@ async def test_dead_events_are_listed_retried_and_discarded_by_rpc(
         reading.peer(server.port) as notify,
     ):
         stub = events_pb2_grpc.DeadEventServiceStub(notify.channel)
-        options = {"metadata": notify.metadata()}
-        first = await stub.ListDeadEvents(events_pb2.ListDeadEventsRequest(page_size=1), **options)
+        metadata = notify.metadata()
+        first = await stub.ListDeadEvents(events_pb2.ListDeadEventsRequest(page_size=1), metadata=metadata)
         second = await stub.ListDeadEvents(
-            events_pb2.ListDeadEventsRequest(page_token=first.next_page_token), **options
+            events_pb2.ListDeadEventsRequest(page_token=first.next_page_token), metadata=metadata
         )
         (poison,), (worse,) = first.dead_events, second.dead_events
         assert [reading.name_of(dead.event) for dead in (poison, worse)] == ["poison", "worse"]
         assert (poison.attempts, poison.error, second.next_page_token) == (5, "ValueError", "")
 
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await stub.RetryDeadEvent(events_pb2.RetryDeadEventRequest(event_id=poison.event.id), **options)
+            await stub.RetryDeadEvent(
+                events_pb2.RetryDeadEventRequest(event_id=poison.event.id), metadata=metadata
+            )
         assert raised.value.code() is grpc.StatusCode.INTERNAL
         request = events_pb2.DiscardDeadEventRequest(event_id=poison.event.id)
-        await stub.DiscardDeadEvent(request, **options)
+        await stub.DiscardDeadEvent(request, metadata=metadata)
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await stub.DiscardDeadEvent(request, **options)
+            await stub.DiscardDeadEvent(request, metadata=metadata)
         assert to_service_error(raised.value).kind is Kind.MISSING
 
     assert [dead[0] for dead in await _dead(effects)] == ["call-2"]

@@ -57,12 +57,15 @@ async def test_losing_a_lease_stops_the_work(log_database: Database, calls_worke
     await lease.acquire()
     started = time.monotonic()
 
-    with pytest.raises(pg.LeaseLost):
+    async def work() -> None:
         async with lease.kept():
             await log_database.execute(
                 "UPDATE calls.leases SET holder = uuidv7(), expires_at = now() + interval '1 hour'"
             )
             await asyncio.sleep(10)
+
+    with pytest.raises(pg.LeaseLost):
+        await work()
 
     assert time.monotonic() - started < 2
 

@@ -16,10 +16,10 @@ from tests.support.waiting import eventually
 
 
 def _names(page: outbox.Page) -> list[str]:
-    return [events_pb2_name(stored) for stored in page.events]
+    return [_name(stored) for stored in page.events]
 
 
-def events_pb2_name(stored: outbox.StoredEvent) -> str:
+def _name(stored: outbox.StoredEvent) -> str:
     ended = events_pb2.CallEnded()
     message = events_pb2.Event()
     message.data.ParseFromString(stored.data)
@@ -76,7 +76,11 @@ async def test_a_late_committer_with_the_younger_transaction_is_not_skipped(call
 async def test_turns_at_a_lock_are_kept(log_database: Database, calls_worker: pg.Pool) -> None:
     """Who waits for a subject's row comes after who had it, even with the older transaction id."""
     await log_database.execute(
-        "CREATE TABLE calls.rows (id integer); INSERT INTO calls.rows VALUES (1); GRANT ALL ON calls.rows TO calls_worker"
+        """
+        CREATE TABLE calls.rows (id integer);
+        INSERT INTO calls.rows VALUES (1);
+        GRANT ALL ON calls.rows TO calls_worker;
+        """
     )
     async with pg.transaction(calls_worker) as older:
         await older.fetchval("SELECT pg_current_xact_id()")
@@ -188,7 +192,10 @@ async def test_listening_survives_a_lost_connection(log_database: Database, call
     async with asyncio.timeout(5):
         await wakeup.listening.wait()
     await log_database.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+        """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE query LIKE 'LISTEN%' AND datname = current_database()
+        """
     )
 
     async def woken() -> bool:

@@ -26,6 +26,11 @@ def breaker(clock: _Clock) -> Breaker:
     return Breaker("test", failures_max=3, open_seconds=30, monotonic=clock)
 
 
+def _state(breaker: Breaker) -> State:
+    """A call, because a type checker takes an attribute for unchanged."""
+    return breaker.state
+
+
 async def _fail(breaker: Breaker, error: Exception | None = None) -> None:
     error = error or ServiceError()
     with pytest.raises(type(error)):
@@ -44,11 +49,11 @@ async def test_it_opens_after_failures_in_a_row(breaker: Breaker) -> None:
     await _succeed(breaker)
     await _fail(breaker)
     await _fail(breaker)
-    assert breaker.state is State.CLOSED
+    assert _state(breaker) is State.CLOSED
 
     await _fail(breaker)
 
-    assert breaker.state is State.OPEN
+    assert _state(breaker) is State.OPEN
     with pytest.raises(BreakerOpen) as raised:
         await _succeed(breaker)
     assert raised.value.retry_after_seconds == 30
@@ -58,7 +63,7 @@ async def test_a_definite_refusal_is_no_failure(breaker: Breaker) -> None:
     for _ in range(5):
         await _fail(breaker, InvalidArgument())
 
-    assert breaker.state is State.CLOSED
+    assert _state(breaker) is State.CLOSED
 
 
 async def test_one_probe_closes_it(breaker: Breaker, clock: _Clock) -> None:
@@ -70,7 +75,7 @@ async def test_one_probe_closes_it(breaker: Breaker, clock: _Clock) -> None:
         with pytest.raises(BreakerOpen):
             await _succeed(breaker)
 
-    assert breaker.state is State.CLOSED
+    assert _state(breaker) is State.CLOSED
 
 
 async def test_a_failed_probe_opens_it_again(breaker: Breaker, clock: _Clock) -> None:
@@ -84,7 +89,7 @@ async def test_a_failed_probe_opens_it_again(breaker: Breaker, clock: _Clock) ->
         await _succeed(breaker)
     clock.now += 1
     await _succeed(breaker)
-    assert breaker.state is State.CLOSED
+    assert _state(breaker) is State.CLOSED
 
 
 async def test_a_cancelled_probe_leaves_room_for_the_next(breaker: Breaker, clock: _Clock) -> None:
@@ -96,9 +101,9 @@ async def test_a_cancelled_probe_leaves_room_for_the_next(breaker: Breaker, cloc
         async with asyncio.timeout(0.01), breaker.guard():
             await asyncio.sleep(1)
 
-    assert breaker.state is State.OPEN
+    assert _state(breaker) is State.OPEN
     await _succeed(breaker)
-    assert breaker.state is State.CLOSED
+    assert _state(breaker) is State.CLOSED
 
 
 async def test_a_straggler_does_not_close_it(breaker: Breaker) -> None:
@@ -106,4 +111,4 @@ async def test_a_straggler_does_not_close_it(breaker: Breaker) -> None:
         for _ in range(3):
             await _fail(breaker)
 
-    assert breaker.state is State.OPEN
+    assert _state(breaker) is State.OPEN

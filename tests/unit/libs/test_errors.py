@@ -26,7 +26,7 @@ def _all_errors() -> list[type[ServiceError]]:
 
 @pytest.mark.parametrize("error", _all_errors(), ids=lambda error: error.__qualname__)
 def test_every_error_has_a_known_reason_a_kind_and_a_docstring(error: type[ServiceError]) -> None:
-    assert f"ERROR_REASON_{error.reason}" in error_reason_pb2.ErrorReason.keys()
+    assert f"ERROR_REASON_{error.reason}" in list(error_reason_pb2.ErrorReason.keys())
     assert error.kind in CODES
     assert error.__doc__
 
