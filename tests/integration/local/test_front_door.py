@@ -1,0 +1,360 @@
+"""Envoy with our configuration, before services that only record what reaches them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import httpx
+import pytest
+import uvicorn
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from callplane.calls.v2 import calls_pb2, calls_pb2_grpc
+from callplane.campaigns.v2 import campaigns_pb2, campaigns_pb2_grpc
+from deploy.envoy.config import Address, FrontDoor, binary, public_services, render
+from deploy.local.child import end, tethered
+from deploy.local.health import http_ok, until
+from deploy.local.ports import free_port
+
+MEBIBYTE = 1024 * 1024
+KEY = {"authorization": "Bearer vx_right"}
+REFUSAL = {
+    "code": 16,
+    "message": "No such key.",
+    "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "UNAUTHENTICATED"}],
+}
+PRINCIPAL = "x-callplane-principal"
+
+
+@dataclass
+class Upstream:
+    """What stands behind the door: `asked` holds (path, headers, body bytes) of HTTP requests."""
+
+    asked: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    uploaded: int = 0
+
+    async def http(self, request: Request) -> Response:
+        body = await request.body()
+        if request.headers.get("user-agent") != "Envoy/HC":
+            self.asked.append((request.url.path, dict(request.headers), len(body)))
+        return JSONResponse({"path": request.url.path})
+
+    async def authz(self, request: Request) -> Response:
+        self.checked.append(request.url.path)
+        if request.headers.get("authorization") == KEY["authorization"]:
+            return Response(status_code=200, headers={PRINCIPAL: "signed"})
+        return JSONResponse(REFUSAL, status_code=401, headers={"www-authenticate": "Bearer"})
+
+
+class Services:
+    """Three methods of the public services; the others answer UNIMPLEMENTED."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def get_call(
+        self, request: calls_pb2.GetCallRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> calls_pb2.Call:
+        self._upstream.calls.append(("GetCall", dict(context.invocation_metadata() or ())))
+        if request.id == "missing":
+            info = any_pb2.Any()
+            info.Pack(error_details_pb2.ErrorInfo(reason="CALL_NOT_FOUND", domain="callplane"))
+            refusal = status_pb2.Status(code=code_pb2.NOT_FOUND, message="No such call.", details=[info])
+            await context.abort_with_status(rpc_status.to_status(refusal))
+        return calls_pb2.Call(id=request.id)
+
+    async def list_calls(
+        self, request: calls_pb2.ListCallsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> calls_pb2.ListCallsResponse:
+        return calls_pb2.ListCallsResponse()
+
+    async def import_contacts(
+        self, request_iterator: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> campaigns_pb2.ImportContactsResponse:
+        async for request in request_iterator:
+            self._upstream.uploaded += request.ByteSize()
+        return campaigns_pb2.ImportContactsResponse(accepted=1)
+
+    def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        calls: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "GetCall": grpc.unary_unary_rpc_method_handler(
+                self.get_call, calls_pb2.GetCallRequest.FromString, calls_pb2.Call.SerializeToString
+            ),
+            "ListCalls": grpc.unary_unary_rpc_method_handler(
+                self.list_calls,
+                calls_pb2.ListCallsRequest.FromString,
+                calls_pb2.ListCallsResponse.SerializeToString,
+            ),
+        }
+        campaigns: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "ImportContacts": grpc.stream_unary_rpc_method_handler(
+                self.import_contacts,
+                campaigns_pb2.ImportContactsRequest.FromString,
+                campaigns_pb2.ImportContactsResponse.SerializeToString,
+            )
+        }
+        return (
+            grpc.method_handlers_generic_handler("callplane.calls.v2.CallService", calls),
+            grpc.method_handlers_generic_handler("callplane.campaigns.v2.CampaignService", campaigns),
+        )
+
+
+@asynccontextmanager
+async def grpc_upstream(upstream: Upstream) -> AsyncIterator[Address]:
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+    server.add_generic_rpc_handlers(Services(upstream).handlers())
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield Address("127.0.0.1", port)
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def http_upstream(handler: Any) -> AsyncIterator[Address]:
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    app = Starlette(routes=[Route("/{path:path}", handler, methods=methods)])
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off")
+    )
+    running = asyncio.create_task(server.serve(), name="upstream")
+
+    async def started() -> bool:
+        return server.started
+
+    assert await until(started, within_seconds=10)
+    try:
+        yield Address("127.0.0.1", port)
+    finally:
+        server.should_exit = True
+        await running
+
+
+@asynccontextmanager
+async def front_door(upstream: Upstream, folder: Path, *, webhooks_per_minute: int) -> AsyncIterator[str]:
+    async with (
+        grpc_upstream(upstream) as services,
+        http_upstream(upstream.http) as gateway,
+        http_upstream(upstream.authz) as authz,
+    ):
+        door = FrontDoor(
+            listen=Address("127.0.0.1", free_port()),
+            admin=Address("127.0.0.1", free_port()),
+            services=dict.fromkeys(("calls", "campaigns", "notify", "gateway"), services),
+            gateway_http=gateway,
+            gateway_authz=authz,
+            webhooks_per_minute=webhooks_per_minute,
+        )
+        config = folder / "envoy.yaml"
+        config.write_text(render(door), encoding="utf-8")
+        command = [
+            str(binary()),
+            "-c",
+            str(config),
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "-l",
+            "warn",
+        ]
+        with (folder / "envoy.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
+                tethered(command), stdout=log, stderr=log, process_group=0
+            )
+        url = f"http://127.0.0.1:{door.listen.port}"
+        try:
+            assert await until(http_ok(f"{url}/livez"), within_seconds=20), (folder / "envoy.log").read_text()
+            yield url
+        finally:
+            end(process, (signal.SIGTERM, 5.0))
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Upstream:
+    return Upstream()
+
+
+@pytest.fixture(scope="module")
+async def door(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with front_door(upstream, tmp_path_factory.mktemp("door"), webhooks_per_minute=0) as url:
+        yield url
+
+
+@pytest.fixture
+async def http(door: str, upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
+    upstream.asked.clear()
+    upstream.checked.clear()
+    upstream.calls.clear()
+    async with httpx.AsyncClient(base_url=door, timeout=20, trust_env=False) as client:
+        yield client
+
+
+async def test_rest_becomes_grpc_with_the_principal_of_the_gateway(
+    http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    answer = await http.get("/v2/calls/abc", headers={**KEY, PRINCIPAL: "forged"})
+
+    assert 200 == answer.status_code, answer.text
+    assert "abc" == answer.json()["id"]
+    assert "signed" == upstream.calls[0][1][PRINCIPAL]
+    assert ["/callplane.calls.v2.CallService/GetCall"] == upstream.checked
+
+
+async def test_empty_lists_and_zeros_are_written(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v2/calls", headers=KEY)
+
+    assert {"calls": [], "nextPageToken": ""} == answer.json()
+
+
+@pytest.mark.parametrize("service", public_services(), ids=lambda service: service.name)
+async def test_every_service_refuses_callers_without_a_key(http: httpx.AsyncClient, service: Any) -> None:
+    """By the native protocol; the same for every REST path is proven below."""
+    headers = {"content-type": "application/grpc", "te": "trailers", PRINCIPAL: "forged"}
+
+    answer = await http.post(f"/{service.name}/Anything", headers=headers, content=b"\0\0\0\0\0")
+
+    assert "16" == answer.headers["grpc-status"]
+
+
+async def test_a_refusal_by_the_gateway_has_the_shape_of_all_errors(http: httpx.AsyncClient) -> None:
+    rest = await http.get("/v2/calls/abc")
+    upload = await http.post("/v2/campaigns/x/contacts:import", content=b"phone\n")
+    unknown = await http.get("/v2/nothing")
+
+    for answer in (rest, upload, unknown):
+        assert 401 == answer.status_code
+        assert REFUSAL == answer.json()
+        assert "application/json" == answer.headers["content-type"]
+    assert "Bearer" == upload.headers["www-authenticate"]
+
+
+async def test_an_error_of_a_service_keeps_its_details(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v2/calls/missing", headers=KEY)
+
+    assert 404 == answer.status_code
+    body = answer.json()
+    assert (5, "No such call.") == (body["code"], body["message"])
+    assert "CALL_NOT_FOUND" == body["details"][0]["reason"]
+
+
+async def test_unknown_query_parameters_and_broken_json_are_400(http: httpx.AsyncClient) -> None:
+    unknown = await http.get("/v2/calls?colour=blue", headers=KEY)
+    broken = await http.post("/v2/calls", content=b"{", headers={**KEY, "content-type": "application/json"})
+
+    for answer in (unknown, broken):
+        assert 400 == answer.status_code
+        assert 3 == answer.json()["code"]
+        assert answer.json()["message"]
+        assert [] == answer.json()["details"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/livez", "/versions", "/openapi.json", "/docs", "/hooks/vapi/x"]
+)
+async def test_open_paths_need_no_key_and_carry_no_principal(
+    http: httpx.AsyncClient, upstream: Upstream, path: str
+) -> None:
+    answer = await http.get(path, headers={PRINCIPAL: "forged"})
+
+    assert 200 == answer.status_code
+    assert PRINCIPAL not in upstream.asked[-1][1]
+    assert [] == upstream.checked
+
+
+async def test_a_path_cannot_climb_out_of_the_open_ones(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    target = httpx.URL(str(http.base_url), raw_path=b"/hooks/../v2/campaigns/x/export.csv")
+
+    answer = await http.get(target)
+
+    assert 401 == answer.status_code
+    assert [] == upstream.asked
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/hooks/vapi/x", 8 * MEBIBYTE),
+        ("/v2/campaigns/x/contacts:import", 10 * MEBIBYTE + 64 * 1024),
+        ("/v2/nothing", MEBIBYTE),
+    ],
+)
+async def test_bodies_are_limited_by_route(
+    http: httpx.AsyncClient, upstream: Upstream, path: str, limit: int
+) -> None:
+    fits = await http.post(path, content=b"x" * limit, headers=KEY)
+    too_large = await http.post(path, content=b"x" * (limit + 1), headers=KEY)
+
+    assert 200 == fits.status_code
+    assert limit == upstream.asked[-1][2]
+    assert 413 == too_large.status_code
+    assert {"code": 3, "message": "Payload Too Large", "details": []} == too_large.json()
+
+
+async def test_a_transcoded_body_over_1_mib_is_413(http: httpx.AsyncClient) -> None:
+    body = json.dumps({"customerName": "x" * MEBIBYTE})
+
+    answer = await http.post("/v2/calls", content=body, headers={**KEY, "content-type": "application/json"})
+
+    assert 413 == answer.status_code
+    assert 3 == answer.json()["code"]
+
+
+async def test_native_grpc_passes_on_the_same_port(door: str, upstream: Upstream) -> None:
+    metadata = tuple(KEY.items())
+    async with grpc.aio.insecure_channel(door.removeprefix("http://")) as channel:
+        stub = calls_pb2_grpc.CallServiceStub(channel)
+        call = await stub.GetCall(calls_pb2.GetCallRequest(id="native"), metadata=metadata, timeout=5)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.GetCall(calls_pb2.GetCallRequest(id="native"), timeout=5)
+
+        chunks = [campaigns_pb2.ImportContactsRequest(chunk=os.urandom(MEBIBYTE)) for _ in range(3)]
+        campaigns = campaigns_pb2_grpc.CampaignServiceStub(channel)
+        report = await campaigns.ImportContacts(iter(chunks), metadata=metadata, timeout=20)
+
+    assert "native" == call.id
+    assert grpc.StatusCode.UNAUTHENTICATED == refused.value.code()
+    assert "The API key is missing or not valid." == refused.value.details()
+    assert 1 == report.accepted
+    assert upstream.uploaded > 3 * MEBIBYTE
+
+
+async def test_webhooks_are_limited_per_source_address(tmp_path: Path) -> None:
+    upstream = Upstream()
+    async with (
+        front_door(upstream, tmp_path, webhooks_per_minute=20) as url,
+        httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client,
+    ):
+        flood = [client.post("/hooks/vapi/x", content=b"{}") for _ in range(60)]
+        answers = await asyncio.gather(*flood)
+        elsewhere = await client.get("/livez")
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert 20 <= sum(answer.status_code == 200 for answer in answers) < 60
+    assert {8} == {answer.json()["code"] for answer in refused}
+    assert refused[0].headers["retry-after"]
+    assert 200 == elsewhere.status_code
