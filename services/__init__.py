@@ -1,0 +1,1 @@
+"""The four services; each folder imports `libs` and generated code, never another service."""

@@ -1,0 +1,57 @@
+"""Sources: the addresses that providers send their webhooks to, each with the ways a webhook may prove its
+origin."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.gateway.domain.signatures import Scheme, SignatureSettings
+
+VAPI: Final = "vapi"
+TWILIO: Final = "twilio"
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{2,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    id: UUID
+    org_id: UUID
+    # The last part of its URL; unique over all organizations.
+    name: str
+    provider: str
+    schemes: tuple[Scheme, ...]
+    settings: SignatureSettings
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    name: str
+    provider: str
+    schemes: tuple[Scheme, ...]
+    settings: SignatureSettings
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source with the secret its webhooks are checked against; lives in memory only."""
+
+    source: Source
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"OpenSource({self.source.name!r})"
+
+
+def is_name(text: str) -> bool:
+    """Whether a source can have this name; saves a look into the database for whatever else stands in a
+    URL."""
+    return _NAME.fullmatch(text) is not None
+
+
+def path(provider: str, name: str) -> str:
+    """Where its webhooks go; Twilio's continue with what they are about."""
+    return f"/hooks/{provider}/{name}"

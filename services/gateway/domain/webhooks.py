@@ -1,0 +1,41 @@
+"""Webhooks on their way to the ledger."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingEvent:
+    """A webhook whose signature was right."""
+
+    source_id: UUID
+    org_id: UUID
+    provider: str
+    body: bytes
+    received_at: datetime
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStatus:
+    """The message provider tells what became of a text message."""
+
+    org_id: UUID
+    provider_message_id: str
+    status: str
+    error_code: str
+    traceparent: str
+    # Our id of the message; empty if the callback does not name it.
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextMessage:
+    """Somebody sent us a text message."""
+
+    org_id: UUID
+    provider_message_id: str
+    sender: str
+    recipient: str
+    body: str

@@ -1,0 +1,54 @@
+"""Reading request bodies up to a limit, whatever their Content-Length claims."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.requests import Request
+
+from services.gateway.errors import BodyTooLarge, ContentEncodingUnsupported
+
+_DISCARD_BYTES_MAX: Final = 16 * 1024 * 1024
+_DISCARD_SECONDS_MAX: Final = 2.0
+
+
+def refuse_compressed(request: Request) -> None:
+    """A small compressed body can be a huge one."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise ContentEncodingUnsupported
+
+
+async def read(request: Request, *, limit_bytes: int) -> bytes:
+    chunks = [chunk async for chunk in stream(request, limit_bytes=limit_bytes)]
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def stream(request: Request, *, limit_bytes: int) -> AsyncIterator[bytes]:
+    """Raises BodyTooLarge as soon as it is known."""
+    claimed = request.headers.get("content-length", "")
+    size = int(claimed[:20]) if claimed.isdecimal() else 0
+    if size <= limit_bytes:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit_bytes:
+                break
+            if chunk:
+                yield chunk
+    if size > limit_bytes:
+        await _discard(request)
+        raise BodyTooLarge(metadata={"limit_bytes": str(limit_bytes)})
+
+
+async def _discard(request: Request) -> None:
+    """Reads on for a moment, because a client that is still sending would not hear the answer before the
+    connection is closed on it."""
+    size = 0
+    try:
+        async with asyncio.timeout(_DISCARD_SECONDS_MAX):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > _DISCARD_BYTES_MAX:
+                    return
+    except TimeoutError:
+        return

@@ -1,0 +1,73 @@
+"""POST /hooks/vapi/{source}: the voice provider's webhooks.
+
+Size, source, signature; then either an answer, or an acknowledgement after the ledger has committed.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs import telemetry
+from services.gateway.domain import messages
+from services.gateway.domain.signatures import SignedRequest, headers_by_name, is_signed
+from services.gateway.domain.sources import VAPI, OpenSource
+from services.gateway.domain.webhooks import IncomingEvent
+from services.gateway.errors import SignatureInvalid
+from services.gateway.http import bodies
+from services.gateway.operations.answers import Answers
+from services.gateway.operations.intake import Intake
+from services.gateway.operations.sources import Directory
+
+ROUTE: Final = "/hooks/vapi/{source}"
+BODY_BYTES_MAX: Final = 8 * 1024 * 1024
+
+_RECEIVED: Final = b'{"received":true}'
+_refused = telemetry.meter().create_counter(
+    "callplane.webhooks.refused", description="Webhooks whose signature was missing, wrong or too old."
+)
+
+
+class VapiWebhooks:
+    def __init__(self, directory: Directory, intake: Intake, answers: Answers) -> None:
+        self._directory = directory
+        self._intake = intake
+        self._answers = answers
+
+    async def receive(self, request: Request) -> Response:
+        bodies.refuse_compressed(request)
+        found = await self._directory.find(request.path_params["source"], provider=VAPI)
+        body = await bodies.read(request, limit_bytes=BODY_BYTES_MAX)
+        _check_signature(request, body, found)
+        event = incoming(found, body)
+        message_type = messages.type_of(body)
+        if messages.expects_answer(message_type):
+            answer = await self._answers.answer(event, message_type=message_type)
+            return _json(answer or _RECEIVED)
+        await self._intake.accept(event)
+        return _json(_RECEIVED)
+
+
+def incoming(found: OpenSource, body: bytes) -> IncomingEvent:
+    return IncomingEvent(
+        source_id=found.source.id,
+        org_id=found.source.org_id,
+        provider=found.source.provider,
+        body=body,
+        received_at=datetime.now(UTC),
+        traceparent=telemetry.current_traceparent(),
+    )
+
+
+def _check_signature(request: Request, body: bytes, found: OpenSource) -> None:
+    source = found.source
+    signed = SignedRequest(headers=headers_by_name(request.headers.items()), body=body)
+    if not is_signed(signed, source.schemes, settings=source.settings, secret=found.secret, now=time.time()):
+        _refused.add(1, {"provider": source.provider})
+        raise SignatureInvalid
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

@@ -1,0 +1,1 @@
+"""What the gateway does: transactions, caches, queues. Peers come in as plain callables."""

@@ -1,0 +1,126 @@
+"""Webhooks on their way into the ledger, in batches that nobody waits for.
+
+While one batch is being stored, the webhooks that arrive gather for the next; there is no timer. A webhook is
+acknowledged when the ledger has committed it and at no other time.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from libs import failpoints, telemetry
+from libs.errors import ServiceError
+from services.gateway.domain.webhooks import IncomingEvent
+from services.gateway.errors import IntakeFull, NotStored
+
+failpoints.register("gw.before_ingest", "gw.after_ingest")
+
+_log = telemetry.logger(__name__)
+_batches = telemetry.meter().create_histogram(
+    "callplane.intake.batch.size", unit="{event}", description="Webhooks stored by one call."
+)
+
+Ingest = Callable[[Sequence[IncomingEvent]], Awaitable[None]]
+
+_BATCH_MAX: Final = 200
+_BATCH_BYTES_MAX: Final = 12 * 1024 * 1024
+_QUEUE_MAX: Final = 2000
+_QUEUE_BYTES_MAX: Final = 96 * 1024 * 1024
+# A second call under way bridges the time in which the first one's answer travels.
+_SENDERS: Final = 2
+
+
+@dataclass(slots=True)
+class _Waiting:
+    event: IncomingEvent
+    stored: asyncio.Future[None]
+
+
+class Intake:
+    """`ingest` stores a batch in one transaction or raises."""
+
+    def __init__(self, ingest: Ingest, *, queue_max: int = _QUEUE_MAX, batch_max: int = _BATCH_MAX) -> None:
+        self._ingest = ingest
+        self._queue_max = queue_max
+        self._batch_max = batch_max
+        self._queue: deque[_Waiting] = deque()
+        self._queue_bytes = 0
+        self._arrived = asyncio.Event()
+
+    async def accept(self, event: IncomingEvent) -> None:
+        """Returns once the event is committed. Raises IntakeFull or NotStored; then it may still get stored,
+        which the ledger's dedupe makes harmless."""
+        if len(self._queue) >= self._queue_max or self._queue_bytes + len(event.body) > _QUEUE_BYTES_MAX:
+            raise IntakeFull
+        waiting = _Waiting(event, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._queue_bytes += len(event.body)
+        self._arrived.set()
+        await waiting.stored
+
+    async def run(self) -> None:
+        """Stores until cancelled; then everybody still waiting is told to send again."""
+        try:
+            async with asyncio.TaskGroup() as senders:
+                for _ in range(_SENDERS):
+                    senders.create_task(self._send())
+        finally:
+            while self._queue:
+                _refuse(self._take())
+
+    async def _send(self) -> None:
+        while True:
+            while not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+            await self._store(self._take())
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._queue and len(batch) < self._batch_max:
+            size += len(self._queue[0].event.body)
+            if batch and size > _BATCH_BYTES_MAX:
+                break
+            batch.append(self._queue.popleft())
+        self._queue_bytes -= sum(len(waiting.event.body) for waiting in batch)
+        return batch
+
+    async def _store(self, batch: list[_Waiting]) -> None:
+        events = [waiting.event for waiting in batch]
+        try:
+            with _span(events):
+                await failpoints.hit("gw.before_ingest")
+                await self._ingest(events)
+                await failpoints.hit("gw.after_ingest")
+        except asyncio.CancelledError:
+            _refuse(batch)
+            raise
+        except Exception as exc:  # noqa: BLE001  nobody may go on waiting, whatever it is
+            reason = exc.reason if isinstance(exc, ServiceError) else type(exc).__qualname__
+            _log.warning("webhooks not stored", events=len(batch), reason=reason)
+            _refuse(batch)
+            return
+        _batches.record(len(batch))
+        for waiting in batch:
+            if not waiting.stored.done():
+                waiting.stored.set_result(None)
+
+
+def _refuse(batch: list[_Waiting]) -> None:
+    for waiting in batch:
+        if not waiting.stored.done():
+            waiting.stored.set_exception(NotStored())
+
+
+def _span(events: Sequence[IncomingEvent]) -> AbstractContextManager[object]:
+    """A batch belongs to many traces: it continues that of its first webhook and is linked to the others."""
+    return telemetry.span(
+        "intake batch",
+        attributes={"callplane.batch.size": len(events)},
+        traceparent=events[0].traceparent,
+        links=[event.traceparent for event in events[1:]],
+    )

@@ -1,0 +1,1 @@
+"""The gateway's own RPCs: protos to nouns and back, nothing else."""

@@ -1,0 +1,25 @@
+"""Page tokens of lists that are sorted by creation time and id."""
+
+from datetime import datetime
+from uuid import UUID
+
+from libs.errors import InvalidPageToken
+from libs.rpc import pages
+from services.gateway.operations.pages import Place
+
+
+def place(token: str) -> Place | None:
+    values = pages.decode(token, size=2)
+    if not values:
+        return None
+    try:
+        created_at = datetime.fromisoformat(values[0])
+        if created_at.tzinfo is None:
+            raise InvalidPageToken
+        return created_at, UUID(values[1])
+    except ValueError:
+        raise InvalidPageToken from None
+
+
+def token(place: Place | None) -> str:
+    return pages.encode([place[0].isoformat(), str(place[1])]) if place else ""

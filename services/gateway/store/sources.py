@@ -1,0 +1,100 @@
+"""Webhook sources in the database."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from libs.pg import Connection
+from services.gateway.domain.signatures import Scheme, SignatureSettings
+from services.gateway.domain.sources import NewSource, Source
+from services.gateway.errors import NameTaken, OrganizationNotFound, SourceNotFound
+
+
+async def insert(conn: Connection, new: NewSource, *, org_id: UUID, sealed_secret: bytes) -> Source:
+    try:
+        [row] = await conn.fetch(
+            """
+            INSERT INTO gateway.sources (org_id, name, provider, schemes, secret, settings)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            RETURNING id, org_id, name, provider, schemes, settings, created_at
+            """,
+            org_id,
+            new.name,
+            new.provider,
+            [scheme.value for scheme in new.schemes],
+            sealed_secret,
+            msgspec.to_builtins(new.settings),
+        )
+    except asyncpg.UniqueViolationError:
+        raise NameTaken from None
+    except asyncpg.ForeignKeyViolationError:
+        raise OrganizationNotFound from None
+    return _source(row)
+
+
+async def get(conn: Connection, id_: UUID) -> Source:
+    row = await conn.fetchrow(
+        """
+        SELECT id, org_id, name, provider, schemes, settings, created_at
+          FROM gateway.sources
+         WHERE id = $1 AND deleted_at IS NULL
+        """,
+        id_,
+    )
+    if row is None:
+        raise SourceNotFound
+    return _source(row)
+
+
+async def find_with_secret(conn: Connection, name: str) -> tuple[Source, bytes] | None:
+    """The source of a URL and its sealed secret."""
+    row = await conn.fetchrow(
+        """
+        SELECT id, org_id, name, provider, schemes, settings, created_at, secret
+          FROM gateway.sources
+         WHERE name = $1 AND deleted_at IS NULL
+        """,
+        name,
+    )
+    return (_source(row), row["secret"]) if row else None
+
+
+async def list_after(conn: Connection, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Source]:
+    """Newest first."""
+    rows = await conn.fetch(
+        """
+        SELECT id, org_id, name, provider, schemes, settings, created_at
+          FROM gateway.sources
+         WHERE deleted_at IS NULL AND ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2::uuid))
+         ORDER BY created_at DESC, id DESC
+         LIMIT $3
+        """,
+        *(after or (None, None)),
+        limit,
+    )
+    return [_source(row) for row in rows]
+
+
+async def delete(conn: Connection, id_: UUID) -> None:
+    deleted = await conn.fetchval(
+        "UPDATE gateway.sources SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING true",
+        id_,
+    )
+    if not deleted:
+        raise SourceNotFound
+
+
+def _source(row: Mapping[str, Any]) -> Source:
+    return Source(
+        id=row["id"],
+        org_id=row["org_id"],
+        name=row["name"],
+        provider=row["provider"],
+        schemes=tuple(Scheme(scheme) for scheme in row["schemes"]),
+        settings=msgspec.convert(row["settings"], SignatureSettings),
+        created_at=row["created_at"],
+    )
