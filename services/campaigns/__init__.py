@@ -1,0 +1,1 @@
+"""Assistants, campaigns and their contacts, and the dialer that keeps a campaign's cap."""

@@ -1,0 +1,179 @@
+"""The composition root: what is made of what, and how long it lives."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+
+from callplane.campaigns.v2 import assistants_pb2_grpc, campaigns_pb2_grpc
+from callplane.events.v1 import events_pb2_grpc
+from libs import pg, telemetry
+from libs.environment import Secret
+from libs.loops import Loop
+from libs.outbox import Consumer, DeadEventServicer, EventServicer
+from libs.rpc import Peer, PrincipalSigner, serving
+from services.campaigns import consumers
+from services.campaigns.calls_client import CallsClient
+from services.campaigns.config import Config
+from services.campaigns.dispatcher import Dispatcher
+from services.campaigns.operations.assistants import Assistants
+from services.campaigns.operations.campaigns import Campaigns
+from services.campaigns.operations.checking import Checking
+from services.campaigns.operations.contact_files import ContactFiles
+from services.campaigns.operations.dialing import Dialing
+from services.campaigns.operations.following import Patience
+from services.campaigns.operations.idempotency import IdempotencyKeys
+from services.campaigns.reconciler import housekeeper, reconciler
+from services.campaigns.rpc.assistants import AssistantServicer
+from services.campaigns.rpc.campaigns import CampaignServicer
+
+SERVICE = "campaigns"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+_log = telemetry.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    port: int
+    dispatcher: Dispatcher
+
+
+@dataclass(frozen=True, slots=True)
+class _Loops:
+    dispatcher: Dispatcher
+    reconciler: Loop
+    consumers: tuple[Consumer, ...]
+    events: EventServicer
+    keys: IdempotencyKeys
+
+    def coroutines(self) -> list[Coroutine[Any, Any, None]]:
+        return [
+            self.dispatcher.run(),
+            self.reconciler.run(),
+            *(consumer.run() for consumer in self.consumers),
+            self.events.run(),
+            housekeeper(self.keys).run(),
+        ]
+
+
+async def migrated(database_url: Secret) -> None:
+    names = await pg.migrate(database_url.reveal(), schema=SERVICE, folder=_MIGRATIONS)
+    _log.info("migrations done", applied=len(names))
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Running]:
+    async with AsyncExitStack() as stack:
+        size = config.database_connections_max
+        requests = await _pool(stack, config.database_url, size=size)
+        # One connection more, which listens.
+        workers = await _pool(stack, config.worker_database_url, size=size + 1)
+        signer = PrincipalSigner(config.principal_secret)
+        calls_peer = _peer(stack, config.calls_address, signer)
+        notify_peer = _peer(stack, config.notify_address, signer)
+        calls = CallsClient(calls_peer, place_seconds=config.place_seconds)
+        loops = _loops(config, workers, calls=calls, calls_peer=calls_peer, notify_peer=notify_peer)
+
+        def register(server: grpc.aio.Server) -> None:
+            _register(server, config, requests, workers, calls=calls, loops=loops)
+
+        server = await stack.enter_async_context(
+            serving(
+                listen=config.listen,
+                service=SERVICE,
+                register=register,
+                signer=signer,
+                reflection=config.reflection,
+            )
+        )
+        await stack.enter_async_context(_kept_running(loops.coroutines()))
+        await server.set_serving(True)
+        try:
+            yield Running(port=server.port, dispatcher=loops.dispatcher)
+        finally:
+            await server.set_serving(False)
+
+
+async def _pool(stack: AsyncExitStack, url: Secret, *, size: int) -> pg.Pool:
+    pool = await pg.open_pool(url.reveal(), service=SERVICE, size_max=size)
+    stack.push_async_callback(_close, pool)
+    return pool
+
+
+async def _close(pool: pg.Pool) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+def _peer(stack: AsyncExitStack, address: str, signer: PrincipalSigner) -> Peer:
+    peer = Peer(address, signer=signer, service=SERVICE)
+    stack.push_async_callback(peer.close)
+    return peer
+
+
+def _loops(
+    config: Config, workers: pg.Pool, *, calls: CallsClient, calls_peer: Peer, notify_peer: Peer
+) -> _Loops:
+    patience = Patience(
+        intent_seconds=config.intent_seconds,
+        place_seconds=config.place_seconds,
+        stuck_seconds=config.stuck_seconds,
+        report_seconds=config.report_seconds,
+    )
+    dialing = Dialing(workers, calls, patience=patience)
+    dispatcher = Dispatcher(dialing, tick_seconds=config.tick_seconds)
+    checking = Checking(workers, calls, dialing, patience=patience)
+    return _Loops(
+        dispatcher=dispatcher,
+        reconciler=reconciler(
+            checking, interval_seconds=config.reconcile_seconds, wake_after=dispatcher.wake
+        ),
+        consumers=(
+            consumers.calls_consumer(calls_peer, workers, patience=patience, wake_dispatcher=dispatcher.wake),
+            consumers.notify_consumer(notify_peer, workers),
+        ),
+        events=EventServicer(workers, schema=SERVICE),
+        keys=IdempotencyKeys(workers),
+    )
+
+
+def _register(
+    server: grpc.aio.Server,
+    config: Config,
+    requests: pg.Pool,
+    workers: pg.Pool,
+    *,
+    calls: CallsClient,
+    loops: _Loops,
+) -> None:
+    wake = loops.dispatcher.wake
+    assistants = AssistantServicer(Assistants(requests, calls))
+    campaigns = CampaignServicer(
+        Campaigns(requests, wake_dispatcher=wake),
+        ContactFiles(requests, wake_dispatcher=wake),
+        cap_default=config.cap_default,
+    )
+    dead_events = DeadEventServicer(workers, schema=SERVICE, consumers=loops.consumers)
+    assistants_pb2_grpc.add_AssistantServiceServicer_to_server(assistants, server)
+    campaigns_pb2_grpc.add_CampaignServiceServicer_to_server(campaigns, server)
+    events_pb2_grpc.add_EventServiceServicer_to_server(loops.events, server)
+    events_pb2_grpc.add_DeadEventServiceServicer_to_server(dead_events, server)
+
+
+@asynccontextmanager
+async def _kept_running(coroutines: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,107 @@
+"""What this service does when others tell something: calls move its attempts, notify tells whom not to
+call."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from callplane.events.v1 import events_pb2
+from libs.outbox import Consumer
+from libs.pg import Connection, Pool
+from libs.rpc import Peer
+from libs.rpc.convert import moment
+from services.campaigns.domain.attempts import CallNews
+from services.campaigns.operations import following, suppressing
+from services.campaigns.operations.following import SCHEMA, Patience
+
+_CALL_EVENTS: Final[dict[str, Any]] = {
+    "callplane.call.placed.v1": events_pb2.CallPlaced,
+    "callplane.call.started.v1": events_pb2.CallStarted,
+    "callplane.call.ended.v1": events_pb2.CallEnded,
+    "callplane.call.failed.v1": events_pb2.CallFailed,
+    "callplane.call.reported.v1": events_pb2.CallReported,
+}
+# Slots are freed by what is read here; after a crash the next reader should not be long in coming.
+_LEASE_SECONDS: Final = 5.0
+_SUPPRESSION_CREATED: Final = "callplane.suppression.created.v1"
+_SUPPRESSION_DELETED: Final = "callplane.suppression.deleted.v1"
+
+
+def calls_consumer(
+    peer: Peer, pool: Pool, *, patience: Patience, wake_dispatcher: Callable[[], None]
+) -> Consumer:
+    async def handle(conn: Connection, event: events_pb2.Event) -> None:
+        data = _CALL_EVENTS[event.type]()
+        event.data.Unpack(data)
+        await _follow_call(
+            conn, data.call, org_id=UUID(event.org_id), reported=_is_report(event), patience=patience
+        )
+
+    return Consumer(
+        name="campaigns.calls",
+        source="calls",
+        peer=peer,
+        pool=pool,
+        schema=SCHEMA,
+        handle=handle,
+        types=_CALL_EVENTS,
+        lease_seconds=_LEASE_SECONDS,
+        wake_after_commit=wake_dispatcher,
+    )
+
+
+def notify_consumer(peer: Peer, pool: Pool) -> Consumer:
+    async def handle(conn: Connection, event: events_pb2.Event) -> None:
+        org_id = UUID(event.org_id)
+        if event.type == _SUPPRESSION_CREATED:
+            created = events_pb2.SuppressionCreated()
+            event.data.Unpack(created)
+            await suppressing.suppress(
+                conn, org_id=org_id, phone=created.phone_number, channel=created.channel
+            )
+        else:
+            deleted = events_pb2.SuppressionDeleted()
+            event.data.Unpack(deleted)
+            await suppressing.release(
+                conn, org_id=org_id, phone=deleted.phone_number, channel=deleted.channel
+            )
+
+    return Consumer(
+        name="campaigns.notify",
+        source="notify",
+        peer=peer,
+        pool=pool,
+        schema=SCHEMA,
+        handle=handle,
+        types=(_SUPPRESSION_CREATED, _SUPPRESSION_DELETED),
+    )
+
+
+async def _follow_call(
+    conn: Connection, call: events_pb2.CallSnapshot, *, org_id: UUID, reported: bool, patience: Patience
+) -> None:
+    # Calls of no campaign are not ours, and those of one carry our attempt's id.
+    if call.campaign_id:
+        await following.apply_news(
+            conn, UUID(call.id), _news(call), org_id=org_id, patience=patience, wait_for_report=not reported
+        )
+
+
+def _is_report(event: events_pb2.Event) -> bool:
+    return event.type == "callplane.call.reported.v1"
+
+
+def _news(call: events_pb2.CallSnapshot) -> CallNews:
+    return CallNews(
+        status=call.status,
+        placed=bool(call.provider_call_id),
+        outcome=call.outcome,
+        ended_reason=call.ended_reason,
+        ended_at=moment(call.ended_at) if call.HasField("ended_at") else None,
+        duration_seconds=call.duration_seconds if call.HasField("duration_seconds") else None,
+        cost_usd=Decimal(call.cost_usd) if call.HasField("cost_usd") else None,
+        success_evaluation=call.success_evaluation if call.HasField("success_evaluation") else None,
+        recording_url=call.recording_url,
+        summary=call.summary,
+    )

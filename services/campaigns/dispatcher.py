@@ -1,0 +1,106 @@
+"""The loop that dials: woken by whatever frees a slot or starts a campaign, and by the time a retry is
+due."""
+
+import asyncio
+from uuid import UUID
+
+from libs import telemetry
+from libs.errors import ServiceError
+from libs.loops import Loop
+from services.campaigns.operations.dialing import Dialing, Intent
+
+_log = telemetry.logger(__name__)
+
+_CAMPAIGNS_MAX = 50
+# When another process decides for a campaign, it may have looked just before a slot of it was freed.
+_HELD_SECONDS = 0.2
+_STOP_SECONDS = 3.0
+
+
+class Dispatcher:
+    """`wake()` makes it look at once. Calls are placed beside the loop, `in_flight_max` at a time, so that a
+    slow answer keeps no other slot empty."""
+
+    def __init__(self, dialing: Dialing, *, tick_seconds: float, in_flight_max: int = 50) -> None:
+        self._dialing = dialing
+        self._loop = Loop("dispatcher", self._step, interval_seconds=tick_seconds)
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight_max = in_flight_max
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        self._loop.wake()
+
+    async def run(self) -> None:
+        """Until cancelled; then requests on their way may finish. Those that do not are sent again later, as
+        the same attempts."""
+        try:
+            await self._loop.run()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            await self._drain()
+
+    async def _step(self) -> int:
+        dialed = 0
+        for campaign_id in await self._dialing.list_dialable(limit=_CAMPAIGNS_MAX):
+            if len(self._in_flight) >= self._in_flight_max:
+                break
+            try:
+                dialed += await self._dial_campaign(campaign_id)
+            except ServiceError as exc:
+                # One campaign's trouble is not the others'.
+                _log.warning("campaign not dialed", campaign_id=str(campaign_id), reason=exc.reason)
+        self._wake_in(await self._dialing.seconds_until_due())
+        return dialed
+
+    async def _dial_campaign(self, campaign_id: UUID) -> int:
+        lease = self._dialing.lease(campaign_id)
+        if not await lease.acquire():
+            asyncio.get_running_loop().call_later(_HELD_SECONDS, self.wake)
+            return 0
+        dialed = 0
+        try:
+            while len(self._in_flight) < self._in_flight_max:
+                claim = await self._dialing.claim(campaign_id)
+                if claim.intent is not None:
+                    self._send(claim.intent)
+                    dialed += 1
+                if not claim.more:
+                    break
+        finally:
+            await lease.release()
+        return dialed
+
+    def _send(self, intent: Intent) -> None:
+        task = asyncio.create_task(self._place(intent), name=f"dial {intent.dial.attempt_id}")
+        self._in_flight.add(task)
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        # A refusal has freed a slot, and there is room for another request.
+        self.wake()
+
+    async def _place(self, intent: Intent) -> None:
+        try:
+            await self._dialing.place(intent)
+        except ServiceError as exc:
+            _log.warning("dial not answered", attempt_id=str(intent.dial.attempt_id), reason=exc.reason)
+        except Exception as exc:  # noqa: BLE001  the attempt is sent again later, whatever it was
+            _log.error("dial failed", attempt_id=str(intent.dial.attempt_id), exc_info=exc)
+
+    def _wake_in(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.0), self.wake)
+
+    async def _drain(self) -> None:
+        if not self._in_flight:
+            return
+        _, late = await asyncio.wait(self._in_flight, timeout=_STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Nouns, transitions and pure decisions. Nothing here does I/O or looks at a clock."""

@@ -1,0 +1,157 @@
+"""Campaigns and what may be done with them when.
+
+CREATED -start-> QUEUED -first call placed-> DIALING -first call picked up or over-> RUNNING
+QUEUED, DIALING, RUNNING <-pause/resume-> PAUSED
+QUEUED, DIALING, RUNNING, PAUSED -last contact dealt with-> COMPLETED
+anything not over -cancel-> CANCELED
+QUEUED, DIALING, RUNNING, PAUSED -cannot go on-> FAILED
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from services.campaigns.errors import CampaignWrongStatus
+
+
+class Mode(StrEnum):
+    CONTINUOUS = "CONTINUOUS"
+    BATCH = "BATCH"
+
+
+class Status(StrEnum):
+    CREATED = "CREATED"
+    QUEUED = "QUEUED"
+    DIALING = "DIALING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    CANCELED = "CANCELED"
+    FAILED = "FAILED"
+
+
+UNDER_WAY = frozenset({Status.QUEUED, Status.DIALING, Status.RUNNING})
+OVER = frozenset({Status.COMPLETED, Status.CANCELED, Status.FAILED})
+STARTED = UNDER_WAY | {Status.PAUSED}
+
+
+class Action(StrEnum):
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    UPDATE = "update"
+    IMPORT = "import"
+
+
+_ALLOWED = {
+    Action.START: frozenset({Status.CREATED}),
+    Action.PAUSE: UNDER_WAY,
+    Action.RESUME: frozenset({Status.PAUSED}),
+    Action.CANCEL: frozenset(Status) - OVER,
+    Action.UPDATE: frozenset(Status) - OVER,
+    Action.IMPORT: frozenset(Status) - OVER,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    id: UUID
+    org_id: UUID
+    name: str
+    mode: Mode
+    cap: int
+    assistant_id: UUID
+    phone_number_id: str
+    max_attempts: int
+    retry_delay_seconds: int
+    status: Status
+    total_contacts: int
+    # None before the start.
+    assistant_version: int | None
+    provider_assistant_id: str | None
+    traceparent: str
+    started_at: datetime | None
+    connected_at: datetime | None
+    completed_at: datetime | None
+    failure_reason: str
+    batch_no: int
+    batch_size: int
+    line_limit: int | None
+    probe_at: datetime | None
+    refusals: int
+    revision: int
+    created_at: datetime
+
+    @property
+    def etag(self) -> str:
+        return str(self.revision)
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.status in UNDER_WAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCampaign:
+    name: str
+    assistant_id: UUID
+    phone_number_id: str
+    cap: int
+    mode: Mode
+    max_attempts: int
+    retry_delay_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignChange:
+    """What a caller wants changed; None leaves a field as it is."""
+
+    name: str | None = None
+    cap: int | None = None
+    max_attempts: int | None = None
+    retry_delay_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    contacts: int
+    pending: int
+    skipped: int
+    # Attempts that count; see `Attempt.counts`.
+    attempts: int
+    active: int
+    by_status: dict[str, int]
+    successful: int
+    evaluated: int
+    average_cost_usd: Decimal | None
+    total_cost_usd: Decimal | None
+    average_duration_seconds: float | None
+
+    @property
+    def success_rate(self) -> float | None:
+        return self.successful / self.evaluated if self.evaluated else None
+
+
+def check(campaign: Campaign, action: Action) -> None:
+    """Raises CampaignWrongStatus if the campaign's status does not allow the action."""
+    if campaign.status not in _ALLOWED[action]:
+        raise CampaignWrongStatus(
+            f"A campaign that is {campaign.status} does not allow to {action}.",
+            metadata={"status": campaign.status.value, "action": action.value},
+        )
+
+
+def progressed(*, started: bool, connected: bool) -> Status:
+    """The status of a campaign under way, by what its calls have come to."""
+    if not started:
+        return Status.QUEUED
+    return Status.RUNNING if connected else Status.DIALING
+
+
+def with_progress(
+    campaign: Campaign, *, status: Status, started_at: datetime | None, connected_at: datetime | None
+) -> Campaign:
+    return replace(campaign, status=status, started_at=started_at, connected_at=connected_at)

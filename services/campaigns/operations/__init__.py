@@ -1,0 +1,1 @@
+"""What the service does: each operation owns its transactions."""

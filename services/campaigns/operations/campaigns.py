@@ -1,0 +1,147 @@
+"""Campaigns as people run them: create, change, start, pause, resume, cancel, look at."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from libs import telemetry
+from libs.errors import EtagMismatch
+from libs.pg import Connection, Pool, transaction
+from services.campaigns.domain import campaigns as campaign_domain
+from services.campaigns.domain.assistants import Assistant
+from services.campaigns.domain.attempts import Attempt
+from services.campaigns.domain.campaigns import Action, Campaign, CampaignChange, NewCampaign, Stats, Status
+from services.campaigns.domain.contacts import Contact
+from services.campaigns.domain.contacts import Status as ContactStatus
+from services.campaigns.errors import AssistantInactive, AssistantNotFound, CampaignEmpty, CampaignNotFound
+from services.campaigns.operations.idempotency import RequestKey, reserve
+from services.campaigns.store import assistants, attempts, campaigns, contacts, idempotency, slots, stats
+
+
+class Campaigns:
+    """`pool` is the request role's. `wake_dispatcher` is called after each commit that may let somebody be
+    called."""
+
+    def __init__(self, pool: Pool, *, wake_dispatcher: Callable[[], None]) -> None:
+        self._pool = pool
+        self._wake_dispatcher = wake_dispatcher
+
+    async def create(self, new: NewCampaign, *, org_id: UUID, request: RequestKey | None) -> Campaign:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            made = await reserve(conn, request, org_id=org_id) if request else None
+            if made is not None:
+                return _existing(await campaigns.find(conn, made))
+            await _active_assistant(conn, new.assistant_id)
+            created = await campaigns.insert(conn, new, org_id=org_id)
+            await slots.fit(conn, created.id, org_id=org_id, cap=created.cap)
+            if request:
+                await idempotency.fulfill(conn, request.key, resource_id=created.id)
+        return created
+
+    async def get(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            return _existing(await campaigns.find(conn, campaign_id))
+
+    async def list_after(
+        self, *, org_id: UUID, after: UUID | None, status: Status | None, limit: int
+    ) -> list[Campaign]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            return await campaigns.list_after(conn, after=after, status=status, limit=limit)
+
+    async def stats_of(self, found: list[Campaign], *, org_id: UUID) -> dict[UUID, Stats]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            return await stats.read(conn, [campaign.id for campaign in found])
+
+    async def stats(self, campaign_id: UUID, *, org_id: UUID) -> Stats:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            _existing(await campaigns.find(conn, campaign_id))
+            return (await stats.read(conn, [campaign_id]))[campaign_id]
+
+    async def list_contacts(
+        self, campaign_id: UUID, *, org_id: UUID, after: int, status: ContactStatus | None, limit: int
+    ) -> list[Contact]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            _existing(await campaigns.find(conn, campaign_id))
+            return await contacts.list_after(conn, campaign_id, after=after, status=status, limit=limit)
+
+    async def list_attempts(
+        self, campaign_id: UUID, *, org_id: UUID, after: UUID | None, limit: int
+    ) -> list[Attempt]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            _existing(await campaigns.find(conn, campaign_id))
+            return await attempts.list_after(conn, campaign_id, after=after, limit=limit)
+
+    async def update(self, campaign_id: UUID, change: CampaignChange, *, org_id: UUID, etag: str) -> Campaign:
+        async with self._changing(campaign_id, Action.UPDATE, org_id=org_id) as (conn, campaign):
+            if etag and etag != campaign.etag:
+                raise EtagMismatch
+            updated = await campaigns.update(conn, campaign_id, change)
+            if change.cap is not None:
+                await slots.fit(conn, campaign_id, org_id=org_id, cap=change.cap)
+        return updated
+
+    async def start(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
+        """Pins the assistant as it is now, and the trace that every call of the campaign will be part of."""
+        async with self._changing(campaign_id, Action.START, org_id=org_id) as (conn, campaign):
+            assistant = await _active_assistant(conn, campaign.assistant_id)
+            if not await contacts.any_open(conn, campaign_id):
+                raise CampaignEmpty
+            await campaigns.start(
+                conn,
+                campaign_id,
+                assistant_version=assistant.version,
+                provider_assistant_id=assistant.provider_assistant_id,
+                traceparent=telemetry.current_traceparent(),
+            )
+        return await self.get(campaign_id, org_id=org_id)
+
+    async def pause(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
+        return await self._set_status(campaign_id, Action.PAUSE, Status.PAUSED, org_id=org_id)
+
+    async def resume(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
+        async with self._changing(campaign_id, Action.RESUME, org_id=org_id) as (conn, campaign):
+            status = campaign_domain.progressed(
+                started=campaign.started_at is not None, connected=campaign.connected_at is not None
+            )
+            await campaigns.set_status(conn, campaign_id, status)
+        return await self.get(campaign_id, org_id=org_id)
+
+    async def cancel(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
+        return await self._set_status(campaign_id, Action.CANCEL, Status.CANCELED, org_id=org_id)
+
+    async def _set_status(
+        self, campaign_id: UUID, action: Action, status: Status, *, org_id: UUID
+    ) -> Campaign:
+        async with self._changing(campaign_id, action, org_id=org_id) as (conn, _):
+            await campaigns.set_status(conn, campaign_id, status)
+        return await self.get(campaign_id, org_id=org_id)
+
+    @asynccontextmanager
+    async def _changing(
+        self, campaign_id: UUID, action: Action, *, org_id: UUID
+    ) -> AsyncIterator[tuple[Connection, Campaign]]:
+        """The campaign, locked and in a status that allows the action; the dispatcher is woken after the
+        commit."""
+        async with transaction(self._pool, org_id=org_id) as conn:
+            locked = await campaigns.lock(conn, campaign_id)
+            if locked is None:
+                raise CampaignNotFound
+            campaign_domain.check(locked.campaign, action)
+            yield conn, locked.campaign
+        self._wake_dispatcher()
+
+
+async def _active_assistant(conn: Connection, assistant_id: UUID) -> Assistant:
+    """Locked, so that it cannot be deleted while a campaign comes to depend on it."""
+    found = await assistants.lock(conn, assistant_id)
+    if found is None:
+        raise AssistantNotFound
+    if not found.active:
+        raise AssistantInactive
+    return found
+
+
+def _existing(found: Campaign | None) -> Campaign:
+    if found is None:
+        raise CampaignNotFound
+    return found

@@ -1,0 +1,94 @@
+"""Attempts that nothing was heard of for too long: sent again, or looked up at `calls`."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from libs import telemetry
+from libs.errors import ServiceError
+from libs.pg import Pool, transaction
+from services.campaigns.domain.attempts import TERMINAL, CallNews, Check, State
+from services.campaigns.operations import following
+from services.campaigns.operations.dialing import Calls, Dialing, Intent
+from services.campaigns.operations.following import Patience
+from services.campaigns.store import attempts, dials
+
+_log = telemetry.logger(__name__)
+
+_CHECKS_MAX = 20
+
+
+class Checking:
+    """`pool` is the worker role's."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        calls: Calls,
+        dialing: Dialing,
+        *,
+        patience: Patience,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._calls = calls
+        self._dialing = dialing
+        self._patience = patience
+        self._monotonic = monotonic
+
+    async def check_due(self) -> int:
+        """Looks after a batch of attempts. One that cannot be settled now comes up again."""
+        deadline = self._monotonic() + self._patience.fence_seconds
+        async with transaction(self._pool) as conn:
+            due = await attempts.claim_checks(
+                conn, limit=_CHECKS_MAX, again_in_seconds=self._patience.intent_seconds
+            )
+        await asyncio.gather(*(self._check(one, deadline=deadline) for one in due))
+        return len(due)
+
+    async def _check(self, check: Check, *, deadline: float) -> None:
+        try:
+            if check.state is State.INTENT:
+                await self._resolve_intent(check, deadline=deadline)
+            else:
+                await self._look_up(check)
+        except ServiceError as exc:
+            _log.warning("attempt not checked", attempt_id=str(check.attempt_id), reason=exc.reason)
+        except Exception as exc:  # noqa: BLE001  it comes up again, whatever it was
+            _log.error("check failed", attempt_id=str(check.attempt_id), exc_info=exc)
+
+    async def _look_up(self, check: Check) -> None:
+        news = await self._calls.find_call(check.attempt_id, org_id=check.org_id)
+        if news is None:
+            # It was asked for there once. Its slot stays taken rather than risk a second call.
+            _log.error("call not found", attempt_id=str(check.attempt_id))
+            return
+        await self._apply(check, news)
+
+    async def _resolve_intent(self, check: Check, *, deadline: float) -> None:
+        """Nobody is sending it any more: both the time to begin and the time to be answered are over."""
+        async with transaction(self._pool) as conn:
+            stored = await dials.get(conn, check.attempt_id)
+        if stored.still_wanted:
+            # `calls` dials an id once, however often it is sent.
+            await self._dialing.place(Intent(stored.dial, deadline))
+            return
+        news = await self._calls.find_call(check.attempt_id, org_id=check.org_id)
+        if news is None or (not news.placed and news.status in TERMINAL):
+            async with transaction(self._pool) as conn:
+                await following.give_back(
+                    conn, check.attempt_id, reason="NOT_WANTED", patience=self._patience
+                )
+        else:
+            await self._apply(check, news)
+
+    async def _apply(self, check: Check, news: CallNews) -> None:
+        async with transaction(self._pool) as conn:
+            await following.apply_news(
+                conn,
+                check.attempt_id,
+                news,
+                org_id=check.org_id,
+                patience=self._patience,
+                wait_for_report=check.state is not State.ENDED,
+            )

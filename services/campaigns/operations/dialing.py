@@ -1,0 +1,200 @@
+"""Dialing: a slot and a contact become an attempt, the attempt becomes a call.
+
+The decision is one short transaction; the request to `calls` follows its commit and is never part of one. An
+intent that a crash left behind is sent again with the same id, which `calls` recognizes: it never dials an id
+twice.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from libs import failpoints, outbox, telemetry
+from libs.pg import Connection, Lease, Pool, transaction
+from services.campaigns import events
+from services.campaigns.domain import contacts as contact_domain
+from services.campaigns.domain.attempts import CallNews, Placement
+from services.campaigns.domain.campaigns import Campaign, Mode
+from services.campaigns.domain.contacts import Contact, Decision, Verdict
+from services.campaigns.domain.dialing import Dial
+from services.campaigns.domain.pace import Pace
+from services.campaigns.operations import following
+from services.campaigns.operations.following import SCHEMA, Patience
+from services.campaigns.store import attempts, campaigns, contacts, dials, slots, suppressions
+
+failpoints.register("dial.before_intent", "dial.before_post", "dial.after_post", "dial.after_commit")
+
+_log = telemetry.logger(__name__)
+
+# People who may not be called are passed over in batches of this size, each in a transaction of its own.
+_SKIPS_MAX = 20
+_LEASE_SECONDS = 5.0
+
+
+class Calls(Protocol):
+    async def place(self, dial: Dial) -> Placement: ...
+
+    async def find_call(self, call_id: UUID, *, org_id: UUID) -> CallNews | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An attempt that is decided and stored. After the deadline (monotonic) whoever looks after lost intents
+    may have judged it, so its dialer must not send it any more."""
+
+    dial: Dial
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`more`: there may be another one, even if this was none."""
+
+    intent: Intent | None
+    more: bool
+
+
+_NOTHING = Claim(None, more=False)
+
+
+class Dialing:
+    """`pool` is the worker role's."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        calls: Calls,
+        *,
+        patience: Patience,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._calls = calls
+        self._patience = patience
+        self._monotonic = monotonic
+
+    def lease(self, campaign_id: UUID) -> Lease:
+        """Spares two processes from deciding for the same campaign at once; the cap does not depend on it."""
+        return Lease(self._pool, schema=SCHEMA, name=f"dialing:{campaign_id}", ttl_seconds=_LEASE_SECONDS)
+
+    async def list_dialable(self, *, limit: int) -> Sequence[UUID]:
+        async with transaction(self._pool) as conn:
+            return await campaigns.list_dialable(conn, limit=limit)
+
+    async def seconds_until_due(self) -> float | None:
+        async with transaction(self._pool) as conn:
+            return await campaigns.seconds_until_due(conn)
+
+    async def claim(self, campaign_id: UUID) -> Claim:
+        """Decides on the next attempt of a campaign, if it has a free slot, somebody to call, and may dial
+        now."""
+        await failpoints.hit("dial.before_intent")
+        # Taken before the intent exists, so that the fence errs on the early side.
+        deadline = self._monotonic() + self._patience.fence_seconds
+        async with transaction(self._pool) as conn:
+            locked = await campaigns.lock(conn, campaign_id)
+            if locked is None or not locked.campaign.is_under_way:
+                return _NOTHING
+            campaign = locked.campaign
+            pace = Pace(campaign.line_limit, campaign.probe_at, campaign.refusals)
+            taken = await slots.count_taken(conn, campaign_id)
+            slot_no = await slots.find_free(conn, campaign_id)
+            if slot_no is None or not pace.may_dial(taken=taken, now=locked.now):
+                return _NOTHING
+            batch_no = await self._batch(conn, campaign)
+            if batch_no is None:
+                return _NOTHING
+            found = await self._next_contact(conn, locked)
+            if found.contact is None:
+                await following.complete_if_done(conn, campaign)
+                return Claim(None, more=found.more)
+            changed = pace.after_intent(taken=taken, now=locked.now)
+            if changed != pace:
+                await campaigns.set_pace(conn, campaign_id, changed)
+            dial = await self._begin(conn, campaign, found.contact, slot_no=slot_no, batch_no=batch_no)
+        return Claim(Intent(dial, deadline), more=True)
+
+    async def place(self, intent: Intent) -> None:
+        """Sends the request, unless its time is over, and records the answer. An error leaves the intent as
+        it is, to be sent again later."""
+        dial = intent.dial
+        with telemetry.span(
+            "dial contact",
+            traceparent=dial.traceparent or None,
+            attributes={
+                "callplane.campaign_id": str(dial.campaign_id),
+                "callplane.attempt_id": str(dial.attempt_id),
+            },
+        ):
+            await failpoints.hit("dial.before_post")
+            if self._monotonic() >= intent.deadline:
+                _log.warning("dial too late", attempt_id=str(dial.attempt_id))
+                return
+            placement = await self._calls.place(dial)
+            await failpoints.hit("dial.after_post")
+            async with transaction(self._pool) as conn:
+                await following.apply_placement(conn, dial.attempt_id, placement, patience=self._patience)
+            await failpoints.hit("dial.after_commit")
+
+    async def _batch(self, conn: Connection, campaign: Campaign) -> int | None:
+        """The number of the batch to dial in, or None while the last one is full and not over."""
+        if campaign.mode is not Mode.BATCH:
+            return 0
+        batch = await attempts.count_batch(conn, campaign.id, batch_no=campaign.batch_no)
+        if batch.attempts < campaign.batch_size:
+            return campaign.batch_no
+        if batch.open:
+            return None
+        await campaigns.open_batch(conn, campaign.id, batch_no=campaign.batch_no + 1, batch_size=campaign.cap)
+        return campaign.batch_no + 1
+
+    async def _next_contact(self, conn: Connection, locked: campaigns.Locked) -> "_Found":
+        for _ in range(_SKIPS_MAX):
+            contact = await contacts.find_due(conn, locked.campaign.id)
+            if contact is None:
+                return _Found(None, more=False)
+            suppressed = await suppressions.is_suppressed(conn, org_id=contact.org_id, phone=contact.phone)
+            verdict = contact_domain.contactability(
+                contact, suppressed=suppressed, max_attempts=locked.campaign.max_attempts, now=locked.now
+            )
+            if verdict.decision is Decision.WAIT:
+                return _Found(None, more=False)
+            await contacts.insert_verdict(conn, contact, verdict)
+            if verdict.decision is Decision.DIAL:
+                return _Found(contact, more=True)
+            await _pass_over(conn, contact, verdict)
+        return _Found(None, more=True)
+
+    async def _begin(
+        self, conn: Connection, campaign: Campaign, contact: Contact, *, slot_no: int, batch_no: int
+    ) -> Dial:
+        attempt_id = await attempts.insert_intent(
+            conn,
+            org_id=campaign.org_id,
+            campaign_id=campaign.id,
+            contact_id=contact.id,
+            number=contact.attempts + 1,
+            batch_no=batch_no,
+            check_in_seconds=self._patience.intent_seconds,
+        )
+        await slots.take(conn, campaign.id, slot_no, attempt_id=attempt_id)
+        await contacts.begin_attempt(conn, contact.id, attempt_id=attempt_id)
+        return (await dials.get(conn, attempt_id)).dial
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    contact: Contact | None
+    more: bool
+
+
+async def _pass_over(conn: Connection, contact: Contact, verdict: Verdict) -> None:
+    skipped = verdict.decision is Decision.SKIP
+    status = contact_domain.Status.SKIPPED if skipped else contact_domain.Status.DONE
+    await contacts.settle(
+        conn, contact.id, contact_domain.Settlement(status, verdict.reason, contact.attempts)
+    )
+    if skipped:
+        await outbox.append(conn, SCHEMA, [events.contact_skipped(contact, reason=verdict.reason)])

@@ -1,0 +1,1 @@
+"""Translation between the protos and the domain."""

@@ -1,0 +1,176 @@
+"""Contacts, and the files they came from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from libs.pg import Connection
+from services.campaigns.domain.contacts import Contact, NewContact, Settlement, Status, Verdict
+from services.campaigns.store.rows import existing
+
+
+def _contact(row: Mapping[str, Any]) -> Contact:
+    return Contact(**{**row, "status": Status(row["status"])})
+
+
+async def insert_new(
+    conn: Connection, new: Sequence[NewContact], *, org_id: UUID, campaign_id: UUID, import_id: UUID
+) -> int:
+    """Adds those whose number the campaign does not have yet and returns how many they were."""
+    added: int = await conn.fetchval(
+        """
+        WITH added AS (
+            INSERT INTO campaigns.contacts (org_id, campaign_id, import_id, row, name, business_name, phone)
+            SELECT $1, $2, $3, contact.row, contact.name, contact.business_name, contact.phone
+              FROM unnest($4::integer[], $5::text[], $6::text[], $7::text[])
+                   AS contact (row, name, business_name, phone)
+             ORDER BY contact.row
+                ON CONFLICT ON CONSTRAINT contacts_phone_unique DO NOTHING
+            RETURNING 1
+        )
+        SELECT count(*) FROM added
+        """,
+        org_id,
+        campaign_id,
+        import_id,
+        [contact.row for contact in new],
+        [contact.name for contact in new],
+        [contact.business_name for contact in new],
+        [contact.phone for contact in new],
+    )
+    return added
+
+
+async def insert_import(
+    conn: Connection,
+    import_id: UUID,
+    *,
+    org_id: UUID,
+    campaign_id: UUID,
+    default_region: str,
+    accepted: int,
+    duplicates: int,
+    rejected: int,
+) -> None:
+    await conn.execute(
+        """
+        INSERT INTO campaigns.imports
+               (id, org_id, campaign_id, default_region, total_rows, accepted, duplicates, rejected)
+        VALUES ($1, $2, $3, $4, $5::integer + $6::integer + $7::integer, $5, $6, $7)
+        """,
+        import_id,
+        org_id,
+        campaign_id,
+        default_region,
+        accepted,
+        duplicates,
+        rejected,
+    )
+
+
+async def list_after(
+    conn: Connection, campaign_id: UUID, *, after: int, status: Status | None, limit: int
+) -> list[Contact]:
+    """In the order in which they were added."""
+    rows = await conn.fetch(
+        """
+        SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
+               attempt_id, next_attempt_at, reason
+          FROM campaigns.contacts
+         WHERE campaign_id = $1 AND position > $2 AND ($3::text IS NULL OR status = $3)
+         ORDER BY position
+         LIMIT $4
+        """,
+        campaign_id,
+        after,
+        status.value if status else None,
+        limit,
+    )
+    return [_contact(row) for row in rows]
+
+
+async def find_due(conn: Connection, campaign_id: UUID) -> Contact | None:
+    """The next one to call, locked: those never called in their order, then retries as they fall due."""
+    row = await conn.fetchrow(
+        """
+        SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
+               attempt_id, next_attempt_at, reason
+          FROM campaigns.contacts
+         WHERE campaign_id = $1 AND status = 'PENDING'
+           AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
+         ORDER BY next_attempt_at NULLS FIRST, position
+         LIMIT 1
+           FOR UPDATE SKIP LOCKED
+        """,
+        campaign_id,
+    )
+    return _contact(row) if row else None
+
+
+async def lock(conn: Connection, contact_id: UUID) -> Contact:
+    row = await conn.fetchrow(
+        """
+        SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
+               attempt_id, next_attempt_at, reason
+          FROM campaigns.contacts
+         WHERE id = $1
+           FOR NO KEY UPDATE
+        """,
+        contact_id,
+    )
+    return _contact(existing(row))
+
+
+async def begin_attempt(conn: Connection, contact_id: UUID, *, attempt_id: UUID) -> None:
+    await conn.execute(
+        """
+        UPDATE campaigns.contacts
+           SET status = 'ACTIVE', attempts = attempts + 1, attempt_id = $2, next_attempt_at = NULL,
+               updated_at = now()
+         WHERE id = $1
+        """,
+        contact_id,
+        attempt_id,
+    )
+
+
+async def settle(conn: Connection, contact_id: UUID, settlement: Settlement) -> None:
+    await conn.execute(
+        """
+        UPDATE campaigns.contacts
+           SET status = $2, reason = $3, attempts = $4, attempt_id = NULL, updated_at = now(),
+               next_attempt_at = clock_timestamp() + make_interval(secs => nullif($5::double precision, 0))
+         WHERE id = $1
+        """,
+        contact_id,
+        settlement.status.value,
+        settlement.reason,
+        settlement.attempts,
+        settlement.retry_in_seconds,
+    )
+
+
+async def insert_verdict(conn: Connection, contact: Contact, verdict: Verdict) -> None:
+    await conn.execute(
+        """
+        INSERT INTO campaigns.verdicts (org_id, campaign_id, contact_id, verdict, reason)
+        VALUES ($1, $2, $3, $4, $5)
+        """,
+        contact.org_id,
+        contact.campaign_id,
+        contact.id,
+        verdict.decision.value,
+        verdict.reason,
+    )
+
+
+async def any_open(conn: Connection, campaign_id: UUID) -> bool:
+    """Whether somebody is not dealt with yet."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM campaigns.contacts
+                        WHERE campaign_id = $1 AND status IN ('PENDING', 'ACTIVE'))
+        """,
+        campaign_id,
+    )
+    return found

@@ -1,0 +1,231 @@
+"""Unknown placements, crashes, lost and repeated news: no second call, no lost slot."""
+
+import random
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+
+from callplane.campaigns.v2 import campaigns_pb2
+from libs import failpoints
+from tests.integration.campaigns.conftest import StartService
+from tests.integration.campaigns.fake_calls import FakeCalls, FakeTrouble, Script
+from tests.integration.campaigns.harness import Service
+from tests.support.waiting import eventually
+
+Attempt = campaigns_pb2.Attempt
+
+
+async def _state(service: Service, campaign_id: str, state: str) -> Attempt:
+    async def look() -> Attempt | None:
+        found = await service.attempts(campaign_id)
+        return next((one for one in found if Attempt.State.Name(one.state) == state), None)
+
+    found = await eventually(look)
+    assert found is not None
+    return found
+
+
+async def test_an_unknown_placement_keeps_its_slot_until_it_is_known_to_be_made(service: Service) -> None:
+    service.calls.script = lambda _: Script(result="UNKNOWN", reason="TIMEOUT")
+    campaign = await service.campaign(contacts=2, cap=1)
+    await service.start(campaign.id)
+    unknown = await _state(service, campaign.id, "UNKNOWN")
+    assert "TIMEOUT" == unknown.reason
+    assert 1 == (await service.get(campaign.id)).stats.active
+    assert 1 == len(service.calls.requests)
+
+    service.calls.script = lambda _: Script()
+    await service.calls.connect(unknown.id)
+
+    await service.until_status(campaign.id, "COMPLETED")
+    assert {1} == set(Counter(service.calls.requests).values())
+    assert (2, 1) == (len(service.calls.calls), service.calls.max_active)
+
+
+async def test_an_unknown_placement_that_was_never_made_frees_its_slot(service: Service) -> None:
+    service.calls.script = lambda _: Script(result="UNKNOWN", reason="TIMEOUT", made=False)
+    campaign = await service.campaign(contacts=1)
+    await service.start(campaign.id)
+    unknown = await _state(service, campaign.id, "UNKNOWN")
+
+    await service.calls.was_never_made(unknown.id)
+
+    done = await service.until_status(campaign.id, "COMPLETED")
+    assert {"FAILED": 1} == dict(done.stats.by_status)
+    assert not done.HasField("started_at")
+    [attempt] = await service.attempts(campaign.id)
+    assert ("REFUSED", "NOT_PLACED") == (Attempt.State.Name(attempt.state), attempt.reason)
+
+
+async def test_a_crash_between_intent_and_request_sends_the_same_attempt_later(
+    start_service: StartService,
+) -> None:
+    async with start_service(intent_seconds=1.0, place_seconds=0.6) as service:
+        failpoints.configure("dial.before_post=error#1")
+        campaign = await service.campaign(contacts=3, cap=1)
+        await service.start(campaign.id)
+
+        await service.until_status(campaign.id, "COMPLETED")
+
+        attempts = await service.attempts(campaign.id)
+        assert Counter(one.id for one in attempts) == Counter(service.calls.requests)
+        assert 3 == len(service.calls.calls)
+
+
+@pytest.mark.parametrize(
+    "place", ["dial.after_post", "dial.after_commit", "permit.before_release", "dial.before_intent"]
+)
+async def test_a_crash_anywhere_else_ends_with_every_contact_called_once(
+    start_service: StartService, place: str
+) -> None:
+    async with start_service(intent_seconds=1.0, place_seconds=0.6) as service:
+        failpoints.configure(f"{place}=error#2")
+        campaign = await service.campaign(contacts=6, cap=2)
+        await service.start(campaign.id)
+
+        await service.until_status(campaign.id, "COMPLETED")
+
+        assert 6 == len(service.calls.calls)
+        assert service.calls.max_active <= 2
+
+
+async def test_a_restarted_service_goes_on_where_it_stopped(
+    start_service: StartService, calls: FakeCalls
+) -> None:
+    calls.script = lambda _: Script(seconds=0.4)
+    async with start_service() as service:
+        campaign = await service.campaign(contacts=12, cap=3)
+        await service.start(campaign.id)
+        await service.until(lambda: len(calls.calls) == 5)
+    async with start_service() as service:
+        await service.until_status(campaign.id, "COMPLETED")
+
+    assert (12, 3) == (len(calls.calls), calls.max_active)
+
+
+async def test_two_processes_keep_one_cap(start_service: StartService, calls: FakeCalls) -> None:
+    calls.script = lambda _: Script(seconds=0.1)
+    async with start_service() as one, start_service():
+        campaign = await one.campaign(contacts=30, cap=4)
+        await one.start(campaign.id)
+        await one.until_status(campaign.id, "COMPLETED")
+
+    assert (30, 4) == (len(calls.calls), calls.max_active)
+
+
+async def test_calls_that_does_not_answer_gets_the_same_request_again(start_service: StartService) -> None:
+    async with start_service(intent_seconds=1.0, place_seconds=0.6) as service:
+        # More than the channel itself retries; one struck after the call was placed.
+        service.calls.fail_before = [FakeTrouble() for _ in range(4)]
+        service.calls.fail_after = [FakeTrouble() for _ in range(4)]
+        campaign = await service.campaign(contacts=3, cap=1)
+        await service.start(campaign.id)
+
+        await service.until_status(campaign.id, "COMPLETED", within_seconds=30)
+
+        assert 3 == len(service.calls.calls)
+
+
+async def test_news_that_come_twice_and_in_any_order_change_nothing(service: Service) -> None:
+    service.calls.script = lambda _: Script(seconds=None)
+    campaign = await service.campaign(contacts=5, cap=5)
+    await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.active) == 5)
+    for call_id in list(service.calls.active):
+        await service.calls.pick_up(call_id)
+        await service.calls.end(call_id)
+        await service.calls.report(call_id)
+    await service.until_status(campaign.id, "COMPLETED")
+    before = (await service.get(campaign.id)).stats, await service.attempts(campaign.id)
+
+    again = list(service.calls.log.events)
+    random.shuffle(again)
+    for event in again:
+        event.id = str(uuid4())
+        await _append(service, event)
+    [row] = await service.database.fetch("SELECT count(*) FROM campaigns.dead_events")
+
+    async def read() -> bool:
+        found = await service.database.fetch(
+            "SELECT cursor FROM campaigns.cursors WHERE consumer = 'campaigns.calls'"
+        )
+        return bool(found[0]["cursor"] == str(len(service.calls.log.events)))
+
+    await eventually(read)
+    after = (await service.get(campaign.id)).stats, await service.attempts(campaign.id)
+    assert before == after
+    assert (0, 5) == (row[0], len(service.calls.calls))
+
+
+async def _append(service: Service, event: object) -> None:
+    log = service.calls.log
+    async with log._more:
+        log.events.append(event)  # type: ignore[arg-type]
+        log._more.notify_all()
+
+
+async def test_an_end_told_before_the_placement_counts(service: Service) -> None:
+    """The provider's webhook may be folded before the answer to our own request is recorded."""
+    failpoints.configure("dial.after_post=sleep:300")
+    service.calls.script = lambda _: Script(seconds=0.02)
+    campaign = await service.campaign(contacts=2, cap=1)
+    await service.start(campaign.id)
+
+    await service.until_status(campaign.id, "COMPLETED")
+
+    assert ["ENDED", "ENDED"] == [
+        Attempt.State.Name(one.state) for one in await service.attempts(campaign.id)
+    ]
+
+
+async def test_a_call_nothing_is_heard_of_is_looked_up(start_service: StartService) -> None:
+    async with start_service(stuck_seconds=0.3) as service:
+        service.calls.script = lambda _: Script(seconds=None)
+        campaign = await service.campaign(contacts=1)
+        await service.start(campaign.id)
+        await service.until(lambda: len(service.calls.active) == 1)
+        [call_id] = service.calls.calls
+
+        await service.calls.end(call_id, tell=False)
+        await service.calls.report(call_id, tell=False)
+
+        done = await service.until_status(campaign.id, "COMPLETED")
+        assert call_id in service.calls.looked_up
+        assert "0.1250" == done.stats.total_cost_usd
+
+
+async def test_an_intent_of_a_paused_campaign_is_given_back_instead_of_sent(
+    start_service: StartService,
+) -> None:
+    async with start_service(intent_seconds=0.6, place_seconds=0.3) as service:
+        failpoints.configure("dial.before_post=error")
+        campaign = await service.campaign(contacts=1)
+        await service.start(campaign.id)
+        await _state(service, campaign.id, "INTENT")
+        await service.pause(campaign.id)
+
+        refused = await _state(service, campaign.id, "REFUSED")
+        failpoints.configure("")
+        assert "NOT_WANTED" == refused.reason
+        assert [] == service.calls.requests
+        [contact] = await service.contacts(campaign.id)
+        assert (0, campaigns_pb2.Contact.PENDING) == (contact.attempts, contact.status)
+
+        await service.resume(campaign.id)
+        await service.until_status(campaign.id, "COMPLETED")
+        assert 1 == len(service.calls.calls)
+
+
+async def test_a_dialer_that_stood_still_too_long_does_not_send(start_service: StartService) -> None:
+    async with start_service(intent_seconds=1.0, place_seconds=0.6) as service:
+        failpoints.configure("dial.before_post=sleep:1500#1")
+        campaign = await service.campaign(contacts=1)
+        await service.start(campaign.id)
+        await _state(service, campaign.id, "INTENT")
+
+        await service.until_status(campaign.id, "COMPLETED")
+        dispatcher = service.running.dispatcher  # type: ignore[union-attr]
+        await service.until(lambda: not dispatcher._in_flight)
+
+        assert 1 == len(service.calls.requests)

@@ -1,0 +1,218 @@
+"""Who may be called, what becomes of a contact, when to knock again, what a status allows."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from services.campaigns.domain.attempts import State
+from services.campaigns.domain.campaigns import (
+    OVER,
+    UNDER_WAY,
+    Action,
+    Campaign,
+    Mode,
+    Status,
+    check,
+    progressed,
+)
+from services.campaigns.domain.contacts import Contact, Decision, contactability, settle
+from services.campaigns.domain.contacts import Status as ContactStatus
+from services.campaigns.domain.export import ExportRow, encoded
+from services.campaigns.domain.pace import Pace
+from services.campaigns.errors import CampaignWrongStatus
+from tests.unit.campaigns.test_attempts import intent
+
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+ID = UUID(int=1)
+
+CONTACT = Contact(
+    id=ID,
+    org_id=ID,
+    campaign_id=ID,
+    position=1,
+    row=1,
+    name="Ann",
+    business_name="A",
+    phone="+15145550101",
+    status=ContactStatus.PENDING,
+    attempts=0,
+    attempt_id=None,
+    next_attempt_at=None,
+    reason="",
+)
+
+CAMPAIGN = Campaign(
+    id=ID,
+    org_id=ID,
+    name="Spring",
+    mode=Mode.CONTINUOUS,
+    cap=8,
+    assistant_id=ID,
+    phone_number_id="p",
+    max_attempts=1,
+    retry_delay_seconds=3600,
+    status=Status.CREATED,
+    total_contacts=1,
+    assistant_version=None,
+    provider_assistant_id=None,
+    traceparent="",
+    started_at=None,
+    connected_at=None,
+    completed_at=None,
+    failure_reason="",
+    batch_no=0,
+    batch_size=0,
+    line_limit=None,
+    probe_at=None,
+    refusals=0,
+    revision=1,
+    created_at=NOW,
+)
+
+
+@pytest.mark.parametrize(
+    ("contact", "suppressed", "decision", "reason"),
+    [
+        (CONTACT, False, Decision.DIAL, "FIRST_ATTEMPT"),
+        (replace(CONTACT, attempts=1), False, Decision.DIAL, "RETRY"),
+        (CONTACT, True, Decision.SKIP, "SUPPRESSED"),
+        (replace(CONTACT, attempts=2), False, Decision.EXHAUSTED, "ATTEMPTS_USED_UP"),
+        (replace(CONTACT, next_attempt_at=NOW + timedelta(seconds=1)), False, Decision.WAIT, "NOT_DUE"),
+        (replace(CONTACT, next_attempt_at=NOW), False, Decision.DIAL, "FIRST_ATTEMPT"),
+        (replace(CONTACT, next_attempt_at=NOW + timedelta(1)), True, Decision.SKIP, "SUPPRESSED"),
+    ],
+)
+def test_contactability(contact: Contact, suppressed: bool, decision: Decision, reason: str) -> None:
+    verdict = contactability(contact, suppressed=suppressed, max_attempts=2, now=NOW)
+
+    assert (decision, reason) == (verdict.decision, verdict.reason)
+
+
+ENDED = {"state": State.ENDED, "call_status": "ENDED", "placed_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("facts", "attempts", "status", "reason"),
+    [
+        ({**ENDED, "outcome": "HUMAN"}, 1, ContactStatus.DONE, "HUMAN"),
+        ({**ENDED, "outcome": "NO_ANSWER"}, 1, ContactStatus.PENDING, "NO_ANSWER"),
+        ({**ENDED, "outcome": "BUSY"}, 1, ContactStatus.PENDING, "BUSY"),
+        ({**ENDED, "outcome": "VOICEMAIL"}, 1, ContactStatus.PENDING, "VOICEMAIL"),
+        ({**ENDED, "outcome": "NO_ANSWER"}, 2, ContactStatus.DONE, "NO_ANSWER"),
+        ({**ENDED, "call_status": "FAILED"}, 1, ContactStatus.PENDING, "FAILED"),
+        ({**ENDED, "call_status": "CANCELED"}, 1, ContactStatus.DONE, "CANCELED"),
+        ({**ENDED, "call_status": "TIMEOUT"}, 1, ContactStatus.DONE, "TIMEOUT"),
+        ({**ENDED, "outcome": ""}, 2, ContactStatus.DONE, ""),
+        ({"state": State.REFUSED, "reason": "PROVIDER_REFUSED"}, 1, ContactStatus.PENDING, "FAILED"),
+        ({"state": State.REFUSED, "reason": "INVALID_NUMBER"}, 1, ContactStatus.DONE, "INVALID_NUMBER"),
+        ({"state": State.REFUSED, "reason": "NO_LINE_FREE", "counts": False}, 2, ContactStatus.PENDING, ""),
+    ],
+)
+def test_what_becomes_of_a_contact(
+    facts: dict[str, object], attempts: int, status: ContactStatus, reason: str
+) -> None:
+    contact = replace(CONTACT, status=ContactStatus.ACTIVE, attempts=attempts, attempt_id=ID)
+
+    settlement = settle(contact, intent(**facts), max_attempts=2, retry_delay_seconds=60, patient=True)
+
+    assert settlement is not None
+    assert (status, reason) == (settlement.status, settlement.reason)
+    if not facts.get("counts", True):
+        assert (1, 0) == (settlement.attempts, settlement.retry_in_seconds)
+
+
+def test_an_outcome_that_matters_is_waited_for_but_not_for_ever() -> None:
+    contact = replace(CONTACT, status=ContactStatus.ACTIVE, attempts=1, attempt_id=ID)
+    attempt = intent(**ENDED)
+
+    assert settle(contact, attempt, max_attempts=2, retry_delay_seconds=60, patient=True) is None
+    decided = settle(contact, attempt, max_attempts=2, retry_delay_seconds=60, patient=False)
+    assert decided is not None
+    assert ContactStatus.DONE is decided.status
+
+
+def test_an_open_attempt_settles_nothing() -> None:
+    assert settle(CONTACT, intent(), max_attempts=2, retry_delay_seconds=60, patient=False) is None
+
+
+def test_the_pace_keeps_to_what_the_provider_carries_and_probes_for_more() -> None:
+    pace = Pace()
+    assert pace.may_dial(taken=49, now=NOW)
+
+    refused = pace.after_refusal(taken=3, now=NOW, retry_after_seconds=0)
+    assert refused.may_dial(taken=2, now=NOW)
+    assert not refused.may_dial(taken=3, now=NOW)
+    later = NOW + timedelta(seconds=1)
+    assert refused.may_dial(taken=3, now=later)
+
+    probing = refused.after_intent(taken=3, now=later)
+    assert not probing.may_dial(taken=4, now=later)
+    again = probing.after_refusal(taken=3, now=later, retry_after_seconds=0)
+    assert not again.may_dial(taken=3, now=later + timedelta(seconds=1.9))
+    assert again.may_dial(taken=3, now=later + timedelta(seconds=2))
+    assert not again.after_refusal(taken=3, now=later, retry_after_seconds=50).may_dial(
+        taken=3, now=later + timedelta(seconds=49)
+    )
+
+
+def test_a_probe_that_goes_through_opens_the_way_again() -> None:
+    pace = Pace(3, NOW, 5).after_intent(taken=3, now=NOW)
+    more = pace.after_placed(taken=4, cap=5)
+
+    assert Pace(4, None, 0) == more
+    assert Pace() == more.after_placed(taken=5, cap=5)
+    assert Pace(3, NOW, 0) == Pace(3, NOW, 5).after_placed(taken=3, cap=5)
+
+
+def test_what_a_status_allows() -> None:
+    allowed = {action: {status for status in Status if _allows(status, action)} for action in Action}
+
+    assert {Status.CREATED} == allowed[Action.START]
+    assert set(UNDER_WAY) == allowed[Action.PAUSE]
+    assert {Status.PAUSED} == allowed[Action.RESUME]
+    for action in (Action.CANCEL, Action.UPDATE, Action.IMPORT):
+        assert set(Status) - OVER == allowed[action]
+
+
+def _allows(status: Status, action: Action) -> bool:
+    try:
+        check(replace(CAMPAIGN, status=status), action)
+    except CampaignWrongStatus:
+        return False
+    return True
+
+
+def test_a_refused_action_tells_status_and_action() -> None:
+    with pytest.raises(CampaignWrongStatus) as raised:
+        check(replace(CAMPAIGN, status=Status.COMPLETED), Action.PAUSE)
+
+    assert {"status": "COMPLETED", "action": "pause"} == raised.value.metadata
+
+
+def test_progress() -> None:
+    assert Status.QUEUED is progressed(started=False, connected=False)
+    assert Status.DIALING is progressed(started=True, connected=False)
+    assert Status.RUNNING is progressed(started=True, connected=True)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
+def test_no_cell_of_the_export_is_a_formula(text: str) -> None:
+    row = ExportRow(
+        position=1,
+        name=text,
+        business_name=text,
+        phone="+15145550101",
+        call_status="ENDED",
+        ended_reason=text,
+        cost_usd=None,
+        duration_seconds=None,
+        recording_url=text,
+        success_evaluation=None,
+        summary=text,
+    )
+    line = encoded([row]).decode()
+
+    assert 5 == line.count("'" + text)
+    assert ",+15145550101," in line
