@@ -1,0 +1,46 @@
+"""What notify does about the events of the other services: leads alert people, and everything that customers
+can subscribe to goes to their endpoints."""
+
+from collections.abc import Callable
+from typing import Final
+
+from callplane.events.v1 import events_pb2
+from libs.outbox import Consumer
+from libs.pg import Connection, Pool
+from libs.rpc import Peer
+from services.notify import events
+from services.notify.domain.catalogue import source_types
+from services.notify.operations.alerts import raise_alerts
+from services.notify.operations.publishing import fan_out
+
+_LEADS: Final = ("callplane.lead.created.v1", "callplane.lead.updated.v1")
+_NOUNS: Final = {
+    "calls": ("call", "lead"),
+    "campaigns": ("campaign", "contact"),
+}
+
+
+def consumer(source: str, *, peer: Peer, pool: Pool, wake_after_commit: Callable[[], None]) -> Consumer:
+    """Of the log of `source`, reached by `peer`."""
+    types = set(source_types(of=_NOUNS[source]))
+    if source == "calls":
+        types.update(_LEADS)
+    return Consumer(
+        name=f"notify.{source}",
+        source=source,
+        peer=peer,
+        pool=pool,
+        schema="notify",
+        handle=handle,
+        types=sorted(types),
+        wake_after_commit=wake_after_commit,
+    )
+
+
+async def handle(conn: Connection, event: events_pb2.Event) -> None:
+    if event.type in _LEADS:
+        lead, previous_priority = events.lead_of(event)
+        await raise_alerts(conn, lead, previous_priority=previous_priority)
+    public = events.public_event(event)
+    if public is not None:
+        await fan_out(conn, public)

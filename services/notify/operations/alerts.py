@@ -1,0 +1,92 @@
+"""Alert policies, and the alerts that leads raise."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from libs.pg import Connection, Pool, transaction
+from libs.telemetry import current_traceparent
+from services.notify.domain.alerts import Alert, AlertPolicy, Lead, is_raised, render
+from services.notify.errors import AlertNotFound, AlertPolicyNotFound
+from services.notify.store import alerts, messages
+
+
+async def raise_alerts(conn: Connection, lead: Lead, *, previous_priority: str) -> None:
+    """Queues one message per recipient of each policy that asks for this priority; once per policy, lead and
+    priority, however often it is told. Within the caller's transaction, as the worker role."""
+    if not is_raised(lead.priority, previous=previous_priority):
+        return
+    for policy in await alerts.policies_for(conn, org_id=lead.org_id, priority=lead.priority):
+        alert_id = await alerts.insert_alert(conn, policy_id=policy.id, lead=lead)
+        if alert_id is not None:
+            await messages.insert(
+                conn,
+                org_id=lead.org_id,
+                recipients=policy.recipients,
+                body=render(policy.template, lead),
+                traceparent=current_traceparent(),
+                alert_id=alert_id,
+            )
+
+
+async def create_policy(
+    pool: Pool,
+    *,
+    org_id: UUID,
+    name: str,
+    priorities: Sequence[str],
+    recipients: Sequence[str],
+    template: str,
+) -> AlertPolicy:
+    async with transaction(pool, org_id=org_id) as conn:
+        return await alerts.insert_policy(
+            conn, org_id=org_id, name=name, priorities=priorities, recipients=recipients, template=template
+        )
+
+
+async def list_policies(
+    pool: Pool, *, org_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+) -> list[AlertPolicy]:
+    async with transaction(pool, org_id=org_id) as conn:
+        return await alerts.list_policies(conn, before=before, limit=limit)
+
+
+async def update_policy(
+    pool: Pool,
+    *,
+    org_id: UUID,
+    policy_id: UUID,
+    recipients: Sequence[str],
+    template: str | None,
+    active: bool | None,
+) -> AlertPolicy:
+    async with transaction(pool, org_id=org_id) as conn:
+        policy = await alerts.update_policy(
+            conn, policy_id=policy_id, recipients=recipients, template=template, active=active
+        )
+    if policy is None:
+        raise AlertPolicyNotFound
+    return policy
+
+
+async def delete_policy(pool: Pool, *, org_id: UUID, policy_id: UUID) -> None:
+    async with transaction(pool, org_id=org_id) as conn:
+        if not await alerts.delete_policy(conn, policy_id=policy_id):
+            raise AlertPolicyNotFound
+
+
+async def list_alerts(
+    pool: Pool, *, org_id: UUID, status: str, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Alert]:
+    async with transaction(pool, org_id=org_id) as conn:
+        return await alerts.list_alerts(conn, status=status, before=before, limit=limit)
+
+
+async def acknowledge_alert(pool: Pool, *, org_id: UUID, alert_id: UUID, by: str) -> Alert:
+    """A repeat changes nothing."""
+    async with transaction(pool, org_id=org_id) as conn:
+        await alerts.acknowledge(conn, alert_id=alert_id, by=by)
+        alert = await alerts.find_alert(conn, alert_id=alert_id)
+    if alert is None:
+        raise AlertNotFound
+    return alert

@@ -1,0 +1,1 @@
+"""The service's remote procedures: protos to domain and back, and nothing else."""
