@@ -36,5 +36,5 @@ class Vault:
         nonce, ciphertext = sealed[1 : 1 + _NONCE_LENGTH], sealed[1 + _NONCE_LENGTH :]
         try:
             return self._cipher.decrypt(nonce, ciphertext, place.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise SecretUnreadable from None

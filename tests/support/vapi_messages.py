@@ -1,4 +1,4 @@
-"""Webhooks of the voice provider as they really look, made up: live shapes, documented shapes, and broken ones."""
+"""Webhooks of the voice provider, made up after real ones: live shapes, documented ones, broken ones."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,9 @@ def said(role: str, words: str, *, at: float) -> dict[str, Any]:
     return {"role": role, "message": words, "time": STARTED_AT + at * 1000, "secondsFromStart": at}
 
 
-def conversation_update(call_id: str, lines: Sequence[Mapping[str, Any]], *, at: float, **fields: Any) -> bytes:
+def conversation_update(
+    call_id: str, lines: Sequence[Mapping[str, Any]], *, at: float, **fields: Any
+) -> bytes:
     return message("conversation-update", call_id, at=at, messages=list(lines), **fields)
 
 
@@ -152,11 +154,14 @@ NASTY: Mapping[str, bytes] = {
     "nan": b'{"message": {"type": "hang", "x": NaN, "call": {"id": "nasty-nan"}}}',
     "lone surrogate": b'{"message": {"type": "hang", "x": "\\ud800", "call": {"id": "nasty-s"}}}',
     "invalid utf-8": b'{"message": {"type": "\xff\xfe", "call": {"id": "nasty-u"}}}',
-    "nul": b'{"message": {"type": "hang", "x": "a\\u0000b", "\\u0000": 1, "call": {"id": "nasty\\u0000-nul"}}}',
+    "nul": b'{"message": {"type": "hang", "x": "\\u0000", "\\u0000": 1, "call": {"id": "nasty\\u0000-nul"}}}',
     "depth": b'{"message": {"type": "hang", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
-    "depth 900": b'{"message": {"type": "hang", "call": {"id": "nasty-d"}, "x": ' + b'{"a":' * 900 + b"1" + b"}" * 902,
+    "depth 900": b'{"message": {"type": "hang", "call": {"id": "nasty-d"}, "x": '
+    + b'{"a":' * 900
+    + b"1"
+    + b"}" * 902,
     "endless digits": b'{"message": {"type": "hang", "x": ' + b"9" * 4301 + b', "call": {"id": "nasty-9"}}}',
-    "big integer": b'{"message": {"type": "hang", "x": 123456789012345678901234567890, "call": {"id": "nasty-i"}}}',
+    "big integer": b'{"message": {"type": "hang", "x": 12345678901234567890123, "call": {"id": "nasty-i"}}}',
     "huge float": b'{"message": {"type": "hang", "x": 1e999, "call": {"id": "nasty-f"}}}',
     "numbers out of range": (
         b'{"message": {"type": "end-of-call-report", "timestamp": 1e18, "cost": 1e12, "durationSeconds": -5,'

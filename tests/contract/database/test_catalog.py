@@ -5,7 +5,7 @@ import pytest
 from tests.support.postgres import SERVICES, Database
 
 # Rows of the system itself: no organization's data.
-WITHOUT_ORGANIZATION = {"leases", "cursors", "migrations"}
+WITHOUT_ORGANIZATION = {"leases", "cursors", "migrations", "foldings"}
 
 
 async def tables(database: Database) -> list[tuple[str, str]]:
@@ -30,8 +30,25 @@ async def test_every_table_with_an_organization_has_row_level_security_enabled_a
           FROM pg_class c
           JOIN pg_namespace n ON n.oid = c.relnamespace
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped
-         WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p')
+         WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
            AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+        """,
+        list(SERVICES),
+    )
+
+    assert [] == [row["name"] for row in rows]
+
+
+async def test_partitions_are_reached_through_their_table_only(database: Database) -> None:
+    """A partition has no policies of its own, so a grant on it would open every organization's rows."""
+    rows = await database.fetch(
+        """
+        SELECT n.nspname || '.' || c.relname AS name
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         CROSS JOIN unnest(ARRAY[n.nspname::text, n.nspname || '_worker']) AS r (role)
+         WHERE n.nspname = ANY ($1) AND c.relispartition AND NOT c.relrowsecurity
+           AND has_table_privilege(r.role, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
         """,
         list(SERVICES),
     )

@@ -1,0 +1,33 @@
+"""Secrets at rest."""
+
+import pytest
+
+from libs.environment import Secret
+from libs.vault import SecretUnreadable, Vault
+
+KEY = Secret("a key that only tests know, at length")
+
+
+def test_a_sealed_secret_opens_where_it_belongs_and_does_not_show() -> None:
+    vault = Vault(KEY, purpose="notify")
+    sealed = vault.seal(b"whsec_1", place="webhooks/1")
+
+    assert b"whsec_1" == vault.open(sealed, place="webhooks/1")
+    assert b"whsec_1" not in sealed
+    assert sealed != vault.seal(b"whsec_1", place="webhooks/1")
+
+
+def test_it_opens_neither_elsewhere_nor_changed_nor_with_another_key() -> None:
+    vault = Vault(KEY, purpose="notify")
+    sealed = vault.seal(b"whsec_1", place="webhooks/1")
+    changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
+
+    for other, text, place in (
+        (vault, sealed, "webhooks/2"),
+        (vault, changed, "webhooks/1"),
+        (vault, b"", "webhooks/1"),
+        (Vault(KEY, purpose="gateway"), sealed, "webhooks/1"),
+        (Vault(Secret("another key"), purpose="notify"), sealed, "webhooks/1"),
+    ):
+        with pytest.raises(SecretUnreadable):
+            other.open(text, place=place)
