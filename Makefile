@@ -83,6 +83,11 @@ protos: $(INSTALLED) ## Generate Python, stubs and the descriptor set from proto
 	@$(PY) -m deploy.protos
 	@touch $(GENERATED)
 
+.PHONY: lock
+lock: setup ## Pin requirements.in with hashes (requirements.lock)
+	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links requirements.in -o requirements.lock
+
 .PHONY: protos-baseline
 protos-baseline: setup ## At a release: freeze the contract that breaking changes are judged against
 	@$(PY) -m deploy.protos baseline

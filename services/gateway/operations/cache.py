@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from libs.errors import Kind, ServiceError
+from libs.pg import DatabaseUnavailable
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 # While look-ups fail, an old answer is good for so long before the next try.
 _RETRY_SECONDS: Final = 1.0
+# A database that stands still says neither yes nor no; whoever waits has a deadline of their own.
+_PATIENCE_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -25,7 +28,8 @@ class _Entry(Generic[V]):
 
 class Cache(Generic[K, V]):
     """Asks `load` once per key and `ttl_seconds`, however many wait for the answer. `stale_seconds` is for
-    how long after that an old answer serves while `load` says UNAVAILABLE; 0 lets the error through."""
+    how long after that an old answer serves while `load` says UNAVAILABLE or takes longer than
+    `patience_seconds`; 0 lets the error through."""
 
     def __init__(
         self,
@@ -34,12 +38,14 @@ class Cache(Generic[K, V]):
         ttl_seconds: float,
         size_max: int,
         stale_seconds: float = 0.0,
+        patience_seconds: float = _PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
         self._ttl_seconds = ttl_seconds
         self._size_max = size_max
         self._stale_seconds = stale_seconds
+        self._patience_seconds = patience_seconds
         self._monotonic = monotonic
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._loading: dict[K, asyncio.Task[V | None]] = {}
@@ -55,7 +61,8 @@ class Cache(Generic[K, V]):
             self._loading[key] = loading
             loading.add_done_callback(lambda done: self._settled(key, done))
         # One waiter that gives up does not take the answer from the others.
-        return await asyncio.shield(loading)
+        done, _ = await asyncio.wait({loading}, timeout=self._patience_seconds)
+        return loading.result() if done else self._old(key, instead_of=DatabaseUnavailable())
 
     def clear(self) -> None:
         """Believes nothing any more; an answer on its way is given to those who wait for it, but not trusted
@@ -73,16 +80,25 @@ class Cache(Generic[K, V]):
         try:
             value = await self._load(key)
         except ServiceError as error:
-            entry = self._entries.get(key)
-            if error.kind is not Kind.UNAVAILABLE or entry is None or self._monotonic() >= entry.usable_until:
-                raise
-            entry.fresh_until = self._monotonic() + _RETRY_SECONDS
-            return entry.value
+            return self._old(key, instead_of=error)
         if generation == self._generation:
             self._keep(key, value, ttl_seconds=self._ttl_seconds)
         elif self._stale_seconds:
             self._keep(key, value, ttl_seconds=0)
         return value
+
+    def _old(self, key: K, *, instead_of: ServiceError) -> V | None:
+        """The answer from before, for a moment longer, if there is one and `instead_of` is about
+        availability."""
+        entry = self._entries.get(key)
+        if (
+            instead_of.kind is not Kind.UNAVAILABLE
+            or entry is None
+            or self._monotonic() >= entry.usable_until
+        ):
+            raise instead_of
+        entry.fresh_until = self._monotonic() + _RETRY_SECONDS
+        return entry.value
 
     def _keep(self, key: K, value: V | None, *, ttl_seconds: float) -> None:
         fresh_until = self._monotonic() + ttl_seconds

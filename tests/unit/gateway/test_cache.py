@@ -37,6 +37,7 @@ class Shelf:
             ttl_seconds=30,
             size_max=size_max,
             stale_seconds=stale_seconds,
+            patience_seconds=0.05,
             monotonic=lambda: self.now,
         )
 
@@ -50,6 +51,21 @@ async def test_an_answer_is_kept_for_its_time_also_if_there_was_none() -> None:
     shelf.now = 31
     shelf.values["a"] = "2"
     assert "2" == await cache.get("a")
+
+
+async def test_a_look_up_that_stands_still_is_not_waited_for() -> None:
+    shelf = Shelf()
+    cache = shelf.cache(stale_seconds=600)
+    assert "1" == await cache.get("a")
+
+    shelf.now = 31
+    shelf.open.clear()
+
+    assert "1" == await cache.get("a")
+    with pytest.raises(ServiceError) as caught:
+        await cache.get("b")
+    assert Kind.UNAVAILABLE is caught.value.kind
+    shelf.open.set()
 
 
 async def test_many_who_ask_at_once_ask_once() -> None:
