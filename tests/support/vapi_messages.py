@@ -162,6 +162,11 @@ NASTY: Mapping[str, bytes] = {
     + b"}" * 902,
     "endless digits": b'{"message": {"type": "hang", "x": ' + b"9" * 4301 + b', "call": {"id": "nasty-9"}}}',
     "big integer": b'{"message": {"type": "hang", "x": 12345678901234567890123, "call": {"id": "nasty-i"}}}',
+    "a thousand digits": b'{"message": {"type": "hang", "timestamp": 1'
+    + b"0" * 1000
+    + b', "x": 1'
+    + b"0" * 1000
+    + b', "call": {"id": "nasty-k"}}}',
     "huge float": b'{"message": {"type": "hang", "x": 1e999, "call": {"id": "nasty-f"}}}',
     "numbers out of range": (
         b'{"message": {"type": "end-of-call-report", "timestamp": 1e18, "cost": 1e12, "durationSeconds": -5,'

@@ -1,0 +1,184 @@
+"""The composition root: what `calls` is made of, and in which order it starts and stops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import grpc.aio
+
+from callplane.calls.v2 import (
+    calls_pb2_grpc,
+    intake_pb2_grpc,
+    leads_pb2_grpc,
+    provider_pb2_grpc,
+    rules_pb2_grpc,
+)
+from callplane.events.v1 import events_pb2_grpc
+from libs import pg
+from libs.loops import Loop
+from libs.outbox import EventServicer
+from libs.pg import Lease, Pool
+from libs.rpc import PrincipalSigner, serving
+from services.calls.config import Config
+from services.calls.folder import Folder
+from services.calls.operations.accounts import PROVIDER, Accounts
+from services.calls.operations.answer import Answers
+from services.calls.operations.fold import Fold
+from services.calls.operations.ingest import Ingest
+from services.calls.operations.leads import Leads
+from services.calls.operations.placement import SEND_SECONDS_MAX, Placements
+from services.calls.operations.provider_assistants import ProviderAssistants
+from services.calls.operations.reading import Reading
+from services.calls.operations.reconciliation import Patience, Reconciliation
+from services.calls.operations.record import Record
+from services.calls.operations.rule_books import RuleBooks
+from services.calls.operations.rules import Rules
+from services.calls.reconciler import reconciler_loops
+from services.calls.rpc.calls import CallServicer
+from services.calls.rpc.intake import AnswerServicer, IngestServicer, ProviderEventServicer
+from services.calls.rpc.leads import LeadServicer
+from services.calls.rpc.provider import ProviderAccountServicer, ProviderAssistantServicer
+from services.calls.rpc.rules import RuleServicer
+from services.calls.vapi import Vapi, VapiTransport, Webhook
+
+_SERVICE: Final = "calls"
+_PARTITIONS_SECONDS: Final = 6 * 3600.0
+# How long the provider may take to answer the POST of a call; beyond, its outcome is unknown.
+_POST_SECONDS_MAX: Final = 10.0
+# What ringing and the provider's own delays may add to the longest duration of a call.
+_GRACE_SECONDS: Final = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """Requests, answers and loops do not wait for one another's connections."""
+
+    requests: Pool
+    answers: Pool
+    workers: Pool
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Running]:
+    """The whole service, until the block ends."""
+    async with AsyncExitStack() as stack:
+        signer = PrincipalSigner(config.principal_secret)
+        pools = await _open_pools(stack, config)
+        provider = await _open_provider(stack, config)
+
+        rule_books = RuleBooks()
+        folder_fold = Fold(pools.workers, Record(rule_books))
+        folder = Folder(folder_fold, pools.workers)
+        ingest = Ingest(pools.workers, provider=PROVIDER, wake_folder=folder.wake)
+        answers = Answers(
+            pools.answers,
+            rule_books,
+            default_assistant_id=config.default_assistant_id,
+            wake_folder=folder.wake,
+        )
+        accounts = Accounts(pools.requests, lines_default=config.lines)
+        placements = Placements(pools.requests, provider, accounts)
+        stack.push_async_callback(placements.drain)
+        events = EventServicer(pools.workers, schema=_SERVICE)
+        reconciliation = Reconciliation(pools.workers, provider, feed=ingest.feed, patience=_patience(config))
+        loops = [
+            _partitions_loop(folder_fold, pools.workers),
+            *reconciler_loops(reconciliation, pools.workers, interval_seconds=config.reconcile_seconds),
+        ]
+
+        def register(server: grpc.aio.Server) -> None:
+            reading = Reading(pools.requests)
+            calls_pb2_grpc.add_CallServiceServicer_to_server(CallServicer(reading, placements), server)
+            intake_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(ingest), server)
+            intake_pb2_grpc.add_AnswerServiceServicer_to_server(AnswerServicer(answers), server)
+            intake_pb2_grpc.add_ProviderEventServiceServicer_to_server(ProviderEventServicer(reading), server)
+            leads_pb2_grpc.add_LeadServiceServicer_to_server(LeadServicer(Leads(pools.requests)), server)
+            rules_pb2_grpc.add_RuleServiceServicer_to_server(
+                RuleServicer(Rules(pools.requests, rule_books)), server
+            )
+            provider_pb2_grpc.add_ProviderAccountServiceServicer_to_server(
+                ProviderAccountServicer(accounts), server
+            )
+            provider_pb2_grpc.add_ProviderAssistantServiceServicer_to_server(
+                ProviderAssistantServicer(ProviderAssistants(provider)), server
+            )
+            events_pb2_grpc.add_EventServiceServicer_to_server(events, server)
+
+        await _background(stack, [folder.run, events.run, *(loop.run for loop in loops)])
+        server = await stack.enter_async_context(
+            serving(
+                listen=config.listen,
+                service=_SERVICE,
+                register=register,
+                signer=signer,
+                reflection=config.reflection,
+            )
+        )
+        await server.set_serving(True)
+        yield Running(port=server.port)
+
+
+async def _open_pools(stack: AsyncExitStack, config: Config) -> _Pools:
+    async def opened(url: str, *, size_max: int) -> Pool:
+        pool = await pg.open_pool(url, service=_SERVICE, size_max=size_max)
+        stack.push_async_callback(_close_pool, pool)
+        return pool
+
+    request_url, worker_url = config.database_url.reveal(), config.worker_database_url.reveal()
+    return _Pools(
+        requests=await opened(request_url, size_max=config.pool_size_max),
+        answers=await opened(request_url, size_max=config.answer_pool_size_max),
+        workers=await opened(worker_url, size_max=config.worker_pool_size_max),
+    )
+
+
+async def _close_pool(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(3):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _open_provider(stack: AsyncExitStack, config: Config) -> Vapi:
+    transport = VapiTransport(base_url=config.vapi_base_url, api_key=config.vapi_api_key)
+    stack.push_async_callback(transport.close)
+    webhook = Webhook(
+        url=config.webhook_url, credential_id=config.webhook_credential_id, secret=config.webhook_secret
+    )
+    return Vapi(transport, webhook=webhook, post_seconds_max=_POST_SECONDS_MAX)
+
+
+def _patience(config: Config) -> Patience:
+    return Patience(
+        post_seconds=SEND_SECONDS_MAX + _POST_SECONDS_MAX,
+        settle_seconds=config.settle_seconds,
+        stuck_seconds=config.stuck_seconds,
+        grace_seconds=_GRACE_SECONDS,
+    )
+
+
+def _partitions_loop(fold: Fold, pool: Pool) -> Loop:
+    lease = Lease(pool, schema=_SERVICE, name="partitions", ttl_seconds=30.0)
+    return Loop("partitions", fold.create_partitions, interval_seconds=_PARTITIONS_SECONDS, lease=lease)
+
+
+async def _background(
+    stack: AsyncExitStack, runs: Sequence[Callable[[], Coroutine[None, None, None]]]
+) -> None:
+    """Runs them beside everything else; one that fails ends the process, which is then started afresh."""
+    group = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = [group.create_task(run()) for run in runs]
+
+    def cancel() -> None:
+        for task in tasks:
+            task.cancel()
+
+    stack.callback(cancel)

@@ -1,0 +1,39 @@
+"""What a webhook that waits for an answer is told when no rule of ours has more to say. Each is the
+provider's own way of saying "go on without us"."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from services.calls.domain.tools import ToolResult, ToolUse
+
+# Said to a caller where nobody can take the call.
+_SORRY: Final = "We cannot take your call at the moment. Please try again later."
+
+_NEUTRAL: Final[Mapping[str, Mapping[str, Any]]] = {
+    "transfer-destination-request": {"error": "There is nobody to transfer this call to at the moment."},
+    "handoff-destination-request": {"error": "There is nobody to hand this call over to at the moment."},
+    "knowledge-base-request": {"documents": []},
+    "call.endpointing.request": {"timeoutSeconds": 0.5},
+    "campaign.predial": {"eligible": True},
+}
+
+
+def neutral(message_type: str, *, default_assistant_id: str) -> Mapping[str, Any] | None:
+    """None where no JSON is expected: speech is answered with sound, everything else not at all."""
+    if message_type == "assistant-request":
+        return {"assistantId": default_assistant_id} if default_assistant_id else {"error": _SORRY}
+    return _NEUTRAL.get(message_type)
+
+
+def tool_results(answered: Sequence[tuple[ToolUse, ToolResult]]) -> Mapping[str, Any]:
+    return {"results": [_tool_result(use, result) for use, result in answered]}
+
+
+def legacy_result(result: ToolResult) -> Mapping[str, Any]:
+    """The answer to a `function-call`."""
+    return {"result" if result.succeeded else "error": result.text}
+
+
+def _tool_result(use: ToolUse, result: ToolResult) -> Mapping[str, Any]:
+    outcome = {"result" if result.succeeded else "error": result.text}
+    return {"name": use.name, "toolCallId": use.id, **outcome}

@@ -1,0 +1,23 @@
+"""An assistant as the provider has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAssistant:
+    """`config` is free of secrets and of what we set ourselves, so that it can be sent back as it is."""
+
+    id: str
+    name: str
+    config: Mapping[str, Any]
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderPhoneNumber:
+    id: str
+    number: str
+    name: str

@@ -1,0 +1,152 @@
+"""Vapi's webhooks, read tolerantly: no complete one ever seen fits the provider's own schema.
+
+    {"message": {"type": "status-update", "timestamp": 1763020179693, "call": {"id": ...}, ...}}
+
+Anything may be missing, null or of another type than documented; what cannot be used counts as absent. Only
+a body without JSON, without a type or without a call is unreadable as a whole, and then it stays in the
+ledger as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from services.calls.domain.webhooks import plain_id, plain_type
+
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """`content` is the whole message, `call` the snapshot of the call in it: made when the call was created,
+    and not current."""
+
+    type: str
+    told_at: datetime | None
+    provider_call_id: str
+    own_call_id: UUID | None
+    content: Mapping[str, Any]
+    call: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a webhook cannot become part of the record."""
+
+    reason: str
+
+
+def document_of(body: bytes) -> Any:
+    """The JSON, in values that can be stored. Raises ValueError or RecursionError if there is none."""
+    document = msgspec.json.decode(body)
+    return _storable(document) if b"\\u0000" in body else document
+
+
+def read(body: bytes) -> Message | Unreadable:
+    """Never raises."""
+    try:
+        document = document_of(body)
+    except (ValueError, RecursionError):
+        return Unreadable("NOT_JSON")
+    if not isinstance(document, dict):
+        return Unreadable("NOT_AN_OBJECT")
+    content = document.get("message", document)
+    if not isinstance(content, dict):
+        return Unreadable("NO_MESSAGE")
+    return _message(content, call=mapping(content.get("call")) or mapping(document.get("call")))
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def mappings(value: Any) -> Sequence[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text(value: Any, *, length_max: int = 500) -> str:
+    return value.strip()[:length_max] if isinstance(value, str) else ""
+
+
+def number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def moment(value: Any) -> datetime | None:
+    """ISO text, or milliseconds since 1970; None for anything else and for times out of this century."""
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        elif (milliseconds := number(value)) is not None:
+            found = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if _EARLIEST <= found.timestamp() * 1000 < _LATEST else None
+
+
+def milliseconds(at: datetime) -> float:
+    return round(at.timestamp() * 1000, 3)
+
+
+def _message(content: Mapping[str, Any], *, call: Mapping[str, Any]) -> Message | Unreadable:
+    word = content.get("type")
+    kind = plain_type(word) if isinstance(word, str) else ""
+    if not kind and content.get("role") == "tool_calls":
+        kind = "tool-calls"
+    if not kind:
+        return Unreadable("NO_TYPE")
+    provider_call_id = plain_id(call.get("id"))
+    if not provider_call_id:
+        return Unreadable("NO_CALL_ID")
+    return Message(
+        type=kind,
+        told_at=moment(content.get("timestamp")),
+        provider_call_id=provider_call_id,
+        own_call_id=_own_call_id(call),
+        content=content,
+        call=call,
+    )
+
+
+def _own_call_id(call: Mapping[str, Any]) -> UUID | None:
+    """Our id travels as the call's name and in its metadata."""
+    overrides = mapping(call.get("assistantOverrides"))
+    told = [
+        mapping(overrides.get("metadata")).get("callplaneCallId"),
+        mapping(call.get("metadata")).get("callplaneCallId"),
+        call.get("name"),
+    ]
+    return next((found for value in told if (found := _uuid(value)) is not None), None)
+
+
+def _uuid(value: Any) -> UUID | None:
+    if not isinstance(value, str) or len(value.strip()) != 36:
+        return None
+    try:
+        return UUID(value.strip())
+    except ValueError:
+        return None
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL's jsonb holds everything but U+0000."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, dict):
+        return {key.replace("\x00", ""): _storable(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value

@@ -1,0 +1,91 @@
+"""Providers echo credentials in their webhooks: server secrets, tokens of telephony accounts, headers. None
+is stored.
+
+Most bodies hold no such key and cost one scan of their bytes. What looks like JSON is rewritten value by
+value; what cannot be parsed has its strings replaced where they stand.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+REDACTED: Final = "[redacted]"
+
+# Compared with the key in lower case and without separators: `X-Vapi-Secret`, `twilioAuthToken`, `api_key`.
+_ENDINGS: Final = ("secret", "token", "password", "passphrase", "apikey", "authorization", "privatekey")
+_SEPARATORS: Final = re.compile(r"[^a-z0-9]")
+
+# The same in the bytes of a body. A backslash before the quote: JSON inside a string, as models send it.
+_KEYS: Final = rb"(?:secret|token|password|passphrase|api[-_ ]?key|authorization|private[-_ ]?key)"
+_WORDS: Final = (b"secret", b"token", b"password", b"passphrase", b"key", b"authorization")
+_MEMBERS: Final = {word: re.compile(word + rb'\\*"\s*:(?!\s*null)') for word in _WORDS}
+# Letters of a key may be spelled as escapes.
+_SPELLED: Final = re.compile(rb"\\u00(?:[4-7]|2d)")
+_TWO_PARTS: Final = re.compile(rb"eyJ[\w-]+\.eyJ")
+_NESTED_SIGN: Final = re.compile(_KEYS.decode() + r'"\s*:', re.IGNORECASE)
+_JSON_WEB_TOKEN: Final = re.compile(r"\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]*")
+_IN_BYTES: Final = re.compile(
+    rb'("[^"\\]{0,60}' + _KEYS + rb'"\s*:\s*)("(?:[^"\\]|\\.)*"?|[-\d][^\s,}\]]*)', re.IGNORECASE
+)
+_TOKEN_IN_BYTES: Final = re.compile(rb"\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]*")
+
+
+def stripped(body: bytes) -> bytes:
+    """The body without the values of secret keys and without JSON Web Tokens; the same object if there are
+    none."""
+    if not _may_hold_secrets(body):
+        return body
+    try:
+        document = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return _stripped_bytes(body)
+    redacted = _redacted(document)
+    return body if redacted == document else msgspec.json.encode(redacted)
+
+
+def without_secrets(document: Any) -> Any:
+    """The same for JSON that is parsed already."""
+    return _redacted(document)
+
+
+def _may_hold_secrets(body: bytes) -> bool:
+    """Every webhook passes here: plain searches first, each far faster than one pattern for all."""
+    lowered = body.lower()
+    if any(word in lowered and member.search(lowered) for word, member in _MEMBERS.items()):
+        return True
+    return (b"\\u00" in lowered and _SPELLED.search(lowered) is not None) or (
+        b"eyJ" in body and _TWO_PARTS.search(body) is not None
+    )
+
+
+def _stripped_bytes(body: bytes) -> bytes:
+    replacement = rb'\1"' + REDACTED.encode() + rb'"'
+    return _TOKEN_IN_BYTES.sub(REDACTED.encode(), _IN_BYTES.sub(replacement, body))
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _redacted_member(key, member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_redacted(item) for item in value]
+    return _redacted_text(value) if isinstance(value, str) else value
+
+
+def _redacted_text(value: str) -> str:
+    if value.lstrip().startswith(("{", "[")) and _NESTED_SIGN.search(value):
+        try:
+            value = msgspec.json.encode(_redacted(msgspec.json.decode(value))).decode()
+        except (ValueError, OverflowError, RecursionError):
+            value = REDACTED
+    return _JSON_WEB_TOKEN.sub(REDACTED, value) if "eyJ" in value else value
+
+
+def _redacted_member(key: str, value: Any) -> Any:
+    if value in (None, "", False, True) or not _names_secret(key):
+        return _redacted(value)
+    return REDACTED
+
+
+def _names_secret(key: str) -> bool:
+    return _SEPARATORS.sub("", key.lower()).endswith(_ENDINGS)

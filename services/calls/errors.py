@@ -1,0 +1,128 @@
+"""What `calls` can refuse.
+
+ServiceError
+  CallNotFound  CallAlreadyEnded  CallIdReused
+  LeadNotFound  LeadStatusConflict
+  RuleNotFound  RuleNameTaken  RulePackNotFound
+  ProviderEventNotFound
+  ProviderAccountNotFound  ProviderAccountNameTaken  ProviderAssistantNotFound
+  ProviderUnavailable  ProviderAnswerLost  ProviderRefused  NoLineFree
+"""
+
+from libs.errors import Kind, ServiceError
+
+
+class CallNotFound(ServiceError):
+    """There is no such call."""
+
+    kind = Kind.MISSING
+    reason = "CALL_NOT_FOUND"
+
+
+class CallAlreadyEnded(ServiceError):
+    """The call has ended."""
+
+    kind = Kind.WRONG_STATE
+    reason = "CALL_ALREADY_ENDED"
+
+
+class CallIdReused(ServiceError):
+    """The call id already names a call with other particulars."""
+
+    kind = Kind.DUPLICATE
+    reason = "CALL_ID_REUSED"
+
+
+class LeadNotFound(ServiceError):
+    """There is no such lead."""
+
+    kind = Kind.MISSING
+    reason = "LEAD_NOT_FOUND"
+
+
+class LeadStatusConflict(ServiceError):
+    """A lead that was won or lost does not change any more."""
+
+    kind = Kind.WRONG_STATE
+    reason = "LEAD_STATUS_CONFLICT"
+
+
+class RuleNotFound(ServiceError):
+    """There is no such rule."""
+
+    kind = Kind.MISSING
+    reason = "RULE_NOT_FOUND"
+
+
+class RuleNameTaken(ServiceError):
+    """A rule of this name exists already."""
+
+    kind = Kind.DUPLICATE
+    reason = "NAME_TAKEN"
+
+
+class RulePackNotFound(ServiceError):
+    """There is no rule pack of this name."""
+
+    kind = Kind.MISSING
+    reason = "RULE_PACK_NOT_FOUND"
+
+
+class ProviderEventNotFound(ServiceError):
+    """There is no such webhook in the ledger."""
+
+    kind = Kind.MISSING
+    reason = "PROVIDER_EVENT_NOT_FOUND"
+
+
+class ProviderAccountNotFound(ServiceError):
+    """The organization has no such account at the voice provider."""
+
+    kind = Kind.MISSING
+    reason = "PROVIDER_ACCOUNT_NOT_FOUND"
+
+
+class ProviderAccountNameTaken(ServiceError):
+    """An account of this name exists already."""
+
+    kind = Kind.DUPLICATE
+    reason = "NAME_TAKEN"
+
+
+class ProviderAssistantNotFound(ServiceError):
+    """The voice provider knows no assistant with this id."""
+
+    kind = Kind.MISSING
+    reason = "PROVIDER_ASSISTANT_NOT_FOUND"
+
+
+class ProviderUnavailable(ServiceError):
+    """The voice provider cannot be reached at the moment."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "PROVIDER_UNAVAILABLE"
+    retry_after_seconds_default = 5.0
+
+
+class ProviderAnswerLost(ServiceError):
+    """The voice provider gave no clear answer; what was asked may have been done. Look before asking
+    again."""
+
+    # Not UNAVAILABLE, which callers repeat by themselves.
+    kind = Kind.TIMEOUT
+    reason = "PROVIDER_UNAVAILABLE"
+
+
+class ProviderRefused(ServiceError):
+    """The voice provider refused the request."""
+
+    kind = Kind.BAD_INPUT
+    reason = "PROVIDER_REFUSED"
+
+
+class NoLineFree(ServiceError):
+    """All lines of the provider account are taken."""
+
+    kind = Kind.EXHAUSTED
+    reason = "NO_LINE_FREE"
+    retry_after_seconds_default = 5.0

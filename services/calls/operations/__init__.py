@@ -1,0 +1,1 @@
+"""What the service does: transactions, their order, their idempotency."""

@@ -1,0 +1,110 @@
+"""Webhooks the provider waits on: stored and answered in one transaction.
+
+A tool runs once per call and tool call id. Who inserts its row runs it; a repeat, also one at the same
+moment, waits for that row and gets the stored answer.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from libs import failpoints, telemetry
+from libs.pg import Connection, Pool, transaction
+from services.calls.domain import answers
+from services.calls.domain.messages import document_of, mapping
+from services.calls.domain.rules import RuleBook
+from services.calls.domain.tools import ToolResult, ToolUse, legacy_use, run, tool_uses
+from services.calls.domain.webhooks import Head, IncomingWebhook
+from services.calls.operations.ingest import prepare
+from services.calls.operations.rule_books import RuleBooks
+from services.calls.store import ledger, tool_calls
+
+failpoints.register("answer.before_commit", "answer.after_commit")
+
+_tools = telemetry.meter().create_counter(
+    "callplane.tools", description="Tools run for assistants, by outcome."
+)
+_NOT_KNOWN = ToolResult(succeeded=False, text="This tool is running already.")
+
+
+class Answers:
+    """`pool` is the request role's, and nobody else's: an answer must not queue behind anything."""
+
+    def __init__(
+        self, pool: Pool, rule_books: RuleBooks, *, default_assistant_id: str, wake_folder: Callable[[], None]
+    ) -> None:
+        self._pool = pool
+        self._rule_books = rule_books
+        self._default_assistant_id = default_assistant_id
+        self._wake_folder = wake_folder
+
+    async def answer(self, webhook: IncomingWebhook) -> bytes:
+        """The JSON to answer with; empty if none is expected. Trouble inside a tool is part of it."""
+        stored, head = prepare(webhook)
+        content = _content(stored.body)
+        async with transaction(self._pool, org_id=stored.org_id) as conn:
+            fresh = await ledger.append(conn, [(stored, head)])
+            answer = await self._answer(conn, stored, head, content)
+            await failpoints.hit("answer.before_commit")
+        await failpoints.hit("answer.after_commit")
+        if fresh:
+            self._wake_folder()
+        return msgspec.json.encode(answer) if answer is not None else b""
+
+    async def _answer(
+        self, conn: Connection, webhook: IncomingWebhook, head: Head, content: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        if head.type == "tool-calls":
+            return answers.tool_results(await self._use_tools(conn, webhook, head, tool_uses(content)))
+        if head.type == "function-call":
+            rules = await self._rule_books.of(conn, webhook.org_id)
+            return answers.legacy_result(_run(legacy_use(content), rules))
+        return answers.neutral(head.type, default_assistant_id=self._default_assistant_id)
+
+    async def _use_tools(
+        self, conn: Connection, webhook: IncomingWebhook, head: Head, uses: Sequence[ToolUse]
+    ) -> list[tuple[ToolUse, ToolResult]]:
+        if not uses:
+            return []
+        rules = await self._rule_books.of(conn, webhook.org_id)
+        if not head.provider_call_id:
+            # It belongs to no call: there is nothing to remember it by.
+            return [(use, _run(use, rules)) for use in uses]
+        names: dict[str, Any] = {
+            "org_id": webhook.org_id,
+            "provider": webhook.provider,
+            "provider_call_id": head.provider_call_id,
+        }
+        claimed = await tool_calls.claim(conn, uses, **names)
+        ran = [_timed(use, rules) for use in uses if use.id in claimed]
+        if ran:
+            await tool_calls.record(conn, ran, **names)
+        results = {one.tool_call_id: one.result for one in ran}
+        if len(results) < len(uses):
+            results |= await tool_calls.find_results(conn, [use.id for use in uses], **names)
+        return [(use, results.get(use.id, _NOT_KNOWN)) for use in uses]
+
+
+def _content(body: bytes) -> Mapping[str, Any]:
+    """The message, also where it lacks what the record needs."""
+    try:
+        document = mapping(document_of(body))
+    except (ValueError, RecursionError):
+        return {}
+    return mapping(document.get("message", document))
+
+
+def _timed(use: ToolUse, rules: RuleBook) -> tool_calls.RanTool:
+    started = time.perf_counter()
+    result = _run(use, rules)
+    return tool_calls.RanTool(
+        tool_call_id=use.id, result=result, duration_ms=round((time.perf_counter() - started) * 1000, 3)
+    )
+
+
+def _run(use: ToolUse, rules: RuleBook) -> ToolResult:
+    result = run(use, rules)
+    _tools.add(1, {"outcome": "SUCCEEDED" if result.succeeded else "FAILED"})
+    return result

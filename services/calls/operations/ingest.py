@@ -1,0 +1,78 @@
+"""Webhooks into the ledger. When this returns they are committed; what they mean is found out later."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs import failpoints, telemetry
+from libs.pg import Pool, transaction
+from services.calls.domain.secrets import stripped
+from services.calls.domain.webhooks import Head, IncomingWebhook, head_of
+from services.calls.store import ledger
+
+failpoints.register("ingest.before_commit", "ingest.after_commit")
+
+_received = telemetry.meter().create_counter(
+    "callplane.webhooks", description="Webhooks taken in, by type; repeats count too."
+)
+_stored = telemetry.meter().create_counter("callplane.webhooks.stored", description="Webhooks that were new.")
+
+
+class Ingest:
+    """`pool` is the worker role's: one batch holds webhooks of many organizations."""
+
+    def __init__(self, pool: Pool, *, provider: str, wake_folder: Callable[[], None]) -> None:
+        self._pool = pool
+        self._provider = provider
+        self._wake_folder = wake_folder
+
+    async def ingest(self, webhooks: Sequence[IncomingWebhook]) -> int:
+        """Stores a batch in one transaction and returns how many were new. Repeating it is harmless."""
+        prepared = [prepare(webhook) for webhook in webhooks]
+        async with transaction(self._pool) as conn:
+            stored = await ledger.append(conn, prepared)
+            await failpoints.hit("ingest.before_commit")
+        await failpoints.hit("ingest.after_commit")
+        _stored.add(stored)
+        if stored:
+            self._wake_folder()
+        return stored
+
+    async def feed(self, org_id: UUID, body: bytes) -> None:
+        """Puts a message into the ledger that we learned from the provider otherwise than by webhook."""
+        webhook = IncomingWebhook(
+            source_id=org_id,
+            org_id=org_id,
+            provider=self._provider,
+            body=body,
+            received_at=datetime.now(UTC),
+            traceparent=telemetry.current_traceparent(),
+        )
+        await self.ingest([webhook])
+
+
+def prepare(webhook: IncomingWebhook) -> tuple[IncomingWebhook, Head]:
+    """What is stored: the body without secrets, and its head."""
+    body = stripped(webhook.body)
+    head = head_of(body)
+    _received.add(1, {"type": head.type if head.type in _KNOWN_TYPES else "other"})
+    return replace(webhook, body=body), head
+
+
+# Words from outside do not become labels of metrics.
+_KNOWN_TYPES = frozenset(
+    {
+        "status-update",
+        "end-of-call-report",
+        "conversation-update",
+        "speech-update",
+        "transcript",
+        "tool-calls",
+        "assistant-request",
+        "assistant.started",
+        "user-interrupted",
+        "model-output",
+        "hang",
+    }
+)

@@ -1,0 +1,216 @@
+"""Placing an outbound call, and calling one off.
+
+    transaction: line, call row (PENDING) -- commit -- POST -- transaction: what became of it
+
+A call id is sent to the provider at most once, whoever repeats the request and whoever dies in between: only
+the request that inserted the row asks the provider, and only until its own deadline. Nobody else ever does; a
+call whose row says PENDING for too long is looked up (see `reconciliation`). One doubt remains and cannot be
+closed without a key of the provider's: a process that stands still between the last look at its deadline and
+the write may send late.
+
+A refusal before the row exists (no line free, provider out of order) stores nothing: the same id may come
+again.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from libs import failpoints, telemetry
+from libs.errors import ServiceError
+from libs.pg import Connection, Pool, transaction
+from services.calls.domain.placement import (
+    Outcome,
+    Placement,
+    PlacementOrder,
+    PlacementResult,
+    PlacementState,
+    Refused,
+    placement_of,
+)
+from services.calls.errors import (
+    CallAlreadyEnded,
+    CallIdReused,
+    CallNotFound,
+    NoLineFree,
+    ProviderAccountNotFound,
+)
+from services.calls.operations.accounts import PROVIDER, Accounts
+from services.calls.operations.settling import settle
+from services.calls.store import accounts, calls, lines, placements
+
+# From taking the line to the first byte of the POST.
+SEND_SECONDS_MAX: Final = 5.0
+# What a busy line tells the caller to wait; the event of a call that ends comes first as a rule.
+_NO_LINE_RETRY_SECONDS: Final = 2
+
+failpoints.register("place.before_post", "place.mid_post", "place.after_post", "place.after_commit")
+
+_log = telemetry.logger(__name__)
+_placements = telemetry.meter().create_counter(
+    "callplane.placements", description="Outbound calls asked for, by result and reason."
+)
+
+
+class CallPlacer(Protocol):
+    @property
+    def placing_pause_seconds(self) -> float:
+        """How long calls are not even tried, after repeated failures; 0 as a rule."""
+
+    async def create_call(
+        self, order: PlacementOrder, *, may_send: Callable[[], bool], on_sent: Callable[[], Awaitable[None]]
+    ) -> Outcome:
+        """Never raises for what the provider does. Asks `may_send` just before the first byte leaves."""
+
+    async def end_call(self, provider_call_id: str) -> None:
+        """Raises ProviderUnavailable or ProviderRefused."""
+
+
+def boot_seconds() -> float:
+    """A clock that also runs while the machine is suspended, where the system has one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class _ProviderPaused(Exception):
+    """The provider failed repeatedly; nobody asks it for a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__()
+
+
+class Placements:
+    def __init__(
+        self,
+        pool: Pool,
+        provider: CallPlacer,
+        accounts: Accounts,
+        *,
+        send_seconds_max: float = SEND_SECONDS_MAX,
+        clock: Callable[[], float] = boot_seconds,
+    ) -> None:
+        self._pool = pool
+        self._provider = provider
+        self._accounts = accounts
+        self._send_seconds_max = send_seconds_max
+        self._clock = clock
+        self._running: set[asyncio.Task[Placement]] = set()
+
+    async def place(self, order: PlacementOrder, *, org_id: UUID) -> Placement:
+        """Idempotent by the call id. Raises CallIdReused and ProviderAccountNotFound."""
+        send_before = self._clock() + self._send_seconds_max
+        try:
+            present = await self._claim(order, org_id=org_id)
+        except NoLineFree:
+            placement = _not_now("NO_LINE_FREE", retry_after_seconds=_NO_LINE_RETRY_SECONDS)
+        except _ProviderPaused as exc:
+            placement = _not_now("CIRCUIT_OPEN", retry_after_seconds=exc.seconds)
+        else:
+            if present is not None:
+                return present.answer()
+            placement = await self._to_its_end(self._ask(order, org_id=org_id, send_before=send_before))
+        _placements.add(1, {"result": placement.result.value, "reason": placement.reason})
+        return placement
+
+    async def cancel(self, call_id: UUID, *, org_id: UUID) -> None:
+        """Asks the provider to end the call; what it says ends it in the record. If it cannot be asked now,
+        or does not know the call yet, the reconciler asks later. Raises CallNotFound and CallAlreadyEnded."""
+        async with transaction(self._pool, org_id=org_id) as conn:
+            call = await calls.find(conn, call_id=call_id)
+            if call is None:
+                raise CallNotFound
+            if call.status.terminal:
+                raise CallAlreadyEnded
+            await placements.request_cancel(conn, call_id=call_id)
+        if call.provider_call_id is None:
+            return
+        try:
+            await self._provider.end_call(call.provider_call_id)
+        except ServiceError as exc:
+            _log.warning("call not ended yet", call_id=str(call_id), reason=exc.reason)
+
+    async def drain(self, *, seconds_max: float = 3.0) -> None:
+        """Waits for placements whose caller has gone away. What is not over then is left to the
+        reconciler."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=seconds_max)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _claim(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | None:
+        """None if the call is ours to place: its row and its line are committed. Else the call that has the
+        id."""
+        try:
+            return await self._claim_at_account(order, org_id=org_id)
+        except ProviderAccountNotFound:
+            await self._accounts.ensure(org_id=org_id)
+            return await self._claim_at_account(order, org_id=org_id)
+
+    async def _claim_at_account(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | None:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            present = await placements.find_state(conn, call_id=order.call_id)
+            if present is None and self._provider.placing_pause_seconds > 0:
+                raise _ProviderPaused(self._provider.placing_pause_seconds)
+            if present is None and await _take(conn, order, org_id=org_id):
+                return None
+            # Somebody may have taken the id since the first look; that one has committed now.
+            present = present or await placements.find_state(conn, call_id=order.call_id)
+        if present is None or not present.is_for(order):
+            raise CallIdReused
+        return present
+
+    async def _ask(self, order: PlacementOrder, *, org_id: UUID, send_before: float) -> Placement:
+        with telemetry.bind(call_id=str(order.call_id)):
+            await failpoints.hit("place.before_post")
+            outcome = await self._provider.create_call(
+                order,
+                may_send=lambda: self._clock() < send_before,
+                on_sent=partial(failpoints.hit, "place.mid_post"),
+            )
+            await failpoints.hit("place.after_post")
+            async with transaction(self._pool, org_id=org_id) as conn:
+                state = await settle(conn, call_id=order.call_id, outcome=outcome)
+            await failpoints.hit("place.after_commit")
+            if isinstance(outcome, Refused):
+                _log.warning("call refused", reason=outcome.reason, infrastructure=outcome.infrastructure)
+            return state.answer() if state else placement_of(outcome)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, Placement]) -> Placement:
+        """A caller that stops waiting does not stop the POST from being recorded."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Task[Placement]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # The call stays PENDING; the reconciler finds out.
+            _log.error("placement interrupted", exc_info=task.exception())
+
+
+def _not_now(reason: str, *, retry_after_seconds: float) -> Placement:
+    """A refusal that leaves nothing behind."""
+    return Placement(
+        result=PlacementResult.REFUSED,
+        reason=reason,
+        infrastructure=True,
+        retry_after_seconds=math.ceil(retry_after_seconds),
+    )
+
+
+async def _take(conn: Connection, order: PlacementOrder, *, org_id: UUID) -> bool:
+    """Line and row. False if the id is taken; raises NoLineFree, which rolls the row back."""
+    account_id = await accounts.find_active_account_id(conn, org_id=org_id, provider=PROVIDER)
+    if account_id is None:
+        raise ProviderAccountNotFound
+    if not await placements.insert_call(conn, order, org_id=org_id, account_id=account_id):
+        return False
+    if await lines.take_outbound(conn, account_id=account_id, call_id=order.call_id) is None:
+        raise NoLineFree
+    return True

@@ -1,0 +1,120 @@
+"""Reading the record. Row level security shows each request its own organization only."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from libs.errors import InvalidArgument
+from libs.pg import Pool, transaction
+from services.calls.domain.call import Call
+from services.calls.domain.call_events import CallEvent
+from services.calls.domain.tools import ToolCall
+from services.calls.domain.transcript import Line
+from services.calls.domain.webhooks import LedgerRow
+from services.calls.errors import CallNotFound, ProviderEventNotFound
+from services.calls.store import call_events, calls, foldings, ledger, tool_calls, transcripts
+
+_REPLAYS_MAX = 10_000
+_TOOL_CALLS_MAX = 500
+
+
+class Reading:
+    """`pool` is the request role's."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def get_call(self, org_id: UUID, call_id: UUID) -> Call:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            call = await calls.find(conn, call_id=call_id)
+        if call is None:
+            raise CallNotFound
+        return call
+
+    async def list_calls(
+        self,
+        org_id: UUID,
+        *,
+        status: str | None,
+        direction: str | None,
+        priority: str | None,
+        campaign_id: str | None,
+        customer_number: str | None,
+        before: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> Sequence[Call]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            return await calls.list_page(
+                conn,
+                status=status,
+                direction=direction,
+                priority=priority,
+                campaign_id=campaign_id,
+                customer_number=customer_number,
+                before=before,
+                limit=limit,
+            )
+
+    async def list_call_events(
+        self, org_id: UUID, call_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[CallEvent]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            if await calls.find(conn, call_id=call_id) is None:
+                raise CallNotFound
+            return await call_events.list_page(conn, call_id=call_id, after=after, limit=limit)
+
+    async def get_transcript(self, org_id: UUID, call_id: UUID) -> tuple[Call, Sequence[Line]]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            call = await calls.find(conn, call_id=call_id)
+            if call is None:
+                raise CallNotFound
+            return call, await transcripts.list_lines(conn, call)
+
+    async def list_tool_calls(self, org_id: UUID, call_id: UUID) -> Sequence[ToolCall]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            call = await calls.find(conn, call_id=call_id)
+            if call is None:
+                raise CallNotFound
+            return await tool_calls.list_of_call(conn, call, limit=_TOOL_CALLS_MAX)
+
+    async def list_provider_events(
+        self,
+        org_id: UUID,
+        *,
+        message_type: str | None,
+        provider_call_id: str | None,
+        state: str | None,
+        before: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> Sequence[LedgerRow]:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            return await ledger.list_page(
+                conn,
+                message_type=message_type,
+                provider_call_id=provider_call_id,
+                state=state,
+                before=before,
+                limit=limit,
+            )
+
+    async def replay(
+        self,
+        org_id: UUID,
+        *,
+        ids: Sequence[UUID],
+        since: datetime | None,
+        until: datetime | None,
+        message_type: str | None,
+    ) -> int:
+        """Queues webhooks for the folder and returns how many; those in the queue already do not count."""
+        if not ids and since is None and until is None and message_type is None:
+            raise InvalidArgument("Name webhooks by ids, time or type.")
+        async with transaction(self._pool, org_id=org_id) as conn:
+            if not ids:
+                return await foldings.queue_replays(
+                    conn, since=since, until=until, message_type=message_type, limit=_REPLAYS_MAX
+                )
+            queued = await foldings.queue_replays_by_id(conn, ids)
+            if queued == 0 and not await ledger.exist(conn, ids):
+                raise ProviderEventNotFound
+            return queued

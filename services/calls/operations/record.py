@@ -1,0 +1,259 @@
+"""Applying ledger entries to the record of calls, many at a time and inside the caller's transaction.
+
+Whatever becomes true is written together: call, events, transcript, priority, lead, line, outbox. Applying
+an entry again changes nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from libs import outbox, telemetry
+from libs.outbox import NewEvent
+from libs.pg import Connection
+from services.calls import events
+from services.calls.domain import facts, record, telling
+from services.calls.domain.call import Call, Direction, Status, TranscriptSource
+from services.calls.domain.call_events import NewCallEvent
+from services.calls.domain.ended_reasons import kind_of, status_of
+from services.calls.domain.messages import Message, Unreadable, read
+from services.calls.domain.rules import judge
+from services.calls.domain.transcript import Telling, telling_of
+from services.calls.domain.webhooks import LedgerEntry
+from services.calls.operations.lead_keeping import LeadKeeping
+from services.calls.operations.rule_books import RuleBooks
+from services.calls.store import call_events, calls, foldings, lines, transcripts
+
+# Whose call it is, at which provider, under which id.
+CallKey = tuple[UUID, str, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """One readable entry and what it says."""
+
+    entry: LedgerEntry
+    message: Message
+    telling: Telling | None
+    facts: Mapping[str, facts.Fact]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Step:
+    """A call before and after a batch. `created`: it has no row yet."""
+
+    before: Call
+    after: Call
+    created: bool
+    told: Sequence[_Told]
+    best: dict[Any, Telling] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        return self.created or self.before != self.after
+
+    @property
+    def traceparent(self) -> str:
+        """Of the latest webhook that belongs to a trace."""
+        return next((one.entry.traceparent for one in reversed(self.told) if one.entry.traceparent), "")
+
+
+class Record:
+    def __init__(self, rule_books: RuleBooks) -> None:
+        self._rule_books = rule_books
+        self._leads = LeadKeeping(rule_books)
+
+    async def apply(self, conn: Connection, entries: Sequence[LedgerEntry], *, now: datetime) -> list[str]:
+        """Returns the reasons of the entries that could not be read."""
+        told, unreadable = _read(entries)
+        if unreadable:
+            await foldings.mark_unparsed(conn, unreadable)
+        if told:
+            steps = await self._begin(conn, told, now=now)
+            await self._write(conn, steps, now=now)
+            await foldings.unmark_unparsed(conn, [one.entry.id for one in told])
+        return [reason for _, reason in unreadable]
+
+    async def _begin(self, conn: Connection, told: Sequence[_Told], *, now: datetime) -> list[_Step]:
+        """Finds or begins the call of each entry and joins what was told."""
+        groups: dict[CallKey, list[_Told]] = defaultdict(list)
+        for one in told:
+            groups[one.entry.org_id, one.entry.provider, one.message.provider_call_id].append(one)
+        own_ids = {key: own for key, group in groups.items() if (own := _own_call_id(group)) is not None}
+        known = await calls.lock_many(conn, provider_ids=list(groups), own_ids=list(own_ids.values()))
+        found = _match(known, own_ids)
+        missing = [key for key in groups if key not in found]
+        new_ids = iter(await calls.new_ids(conn, count=len(missing)) if missing else [])
+        steps = []
+        for key, group in groups.items():
+            before = found.get(key)
+            call = before or _new_call(key, next(new_ids), now=now)
+            steps.append(_joined(call, group, created=before is None, now=now))
+        return steps
+
+    async def _write(self, conn: Connection, steps: Sequence[_Step], *, now: datetime) -> None:
+        created = [step.before for step in steps if step.created]
+        if created:
+            await calls.insert_many(conn, created)
+        await call_events.append(conn, [_call_event(step, one) for step in steps for one in step.told])
+        tellings = [(step.after, best) for step in steps for best in step.best.values()]
+        if tellings:
+            await transcripts.write(conn, tellings)
+        await self._judge(conn, steps)
+        changed = [step for step in steps if step.changed]
+        if changed:
+            await calls.update_many(conn, [step.after for step in changed])
+            await _keep_lines(conn, changed)
+        new_events = [event for step in steps for event in _events(step)]
+        new_events += await self._leads.keep(
+            conn, [(step.after, step.traceparent) for step in changed if step.after.reported_at], now=now
+        )
+        await outbox.append(conn, events.SCHEMA, new_events)
+
+    async def _judge(self, conn: Connection, steps: Sequence[_Step]) -> None:
+        """Counts the lines of live conversations, and judges calls that came in as soon as their report is
+        there."""
+        reported = [step for step in steps if _is_to_be_judged(step)]
+        live = [step for step in steps if _is_live(step)]
+        if not reported and not live:
+            return
+        spoken = await transcripts.summaries(
+            conn, [step.after for step in steps if step in reported or step in live]
+        )
+        for step in live:
+            step.after = replace(step.after, transcript_lines=spoken.get(step.after.id, (0, ""))[0])
+        for step in reported:
+            rules = await self._rule_books.of(conn, step.after.org_id)
+            said = spoken.get(step.after.id, (0, ""))[1]
+            text = f"{step.after.summary}\n{step.after.problem_description}\n{said}"
+            step.after = record.judged(
+                step.after, judge(rules, text=text, value=step.after.estimated_value or 0)
+            )
+
+
+def _read(entries: Sequence[LedgerEntry]) -> tuple[list[_Told], list[tuple[LedgerEntry, str]]]:
+    told: list[_Told] = []
+    unreadable: list[tuple[LedgerEntry, str]] = []
+    for entry in entries:
+        message = read(entry.body)
+        if isinstance(message, Unreadable):
+            unreadable.append((entry, message.reason))
+            continue
+        conversation = telling_of(message)
+        said = telling.facts_told(message, conversation, received_at=entry.received_at)
+        told.append(_Told(entry=entry, message=message, telling=conversation, facts=said))
+    return told, unreadable
+
+
+def _own_call_id(group: Sequence[_Told]) -> UUID | None:
+    return next((one.message.own_call_id for one in group if one.message.own_call_id is not None), None)
+
+
+def _match(known: Sequence[Call], own_ids: Mapping[CallKey, UUID]) -> dict[CallKey, Call]:
+    """A call is found by the provider's id; else by ours, if it is the same organization's and has no
+    other."""
+    found = {
+        (call.org_id, call.provider, call.provider_call_id): call
+        for call in known
+        if call.provider_call_id is not None
+    }
+    waiting = {call.id: call for call in known if call.provider_call_id is None}
+    for key, own_id in own_ids.items():
+        call = waiting.get(own_id)
+        if key not in found and call is not None and (call.org_id, call.provider) == key[:2]:
+            found[key] = waiting.pop(own_id)
+    return found
+
+
+def _new_call(key: CallKey, call_id: UUID, *, now: datetime) -> Call:
+    org_id, provider, provider_call_id = key
+    return record.new_call(
+        call_id, org_id=org_id, provider=provider, provider_call_id=provider_call_id, now=now
+    )
+
+
+def _joined(call: Call, group: Sequence[_Told], *, created: bool, now: datetime) -> _Step:
+    known = dict(call.facts)
+    for one in group:
+        known = facts.join(known, one.facts)
+    after = call
+    if call.placement is not None:
+        after = record.attached(call, provider_call_id=group[0].message.provider_call_id, now=now)
+    step = _Step(before=call, after=record.told(after, known), created=created, told=group)
+    for one in group:
+        if one.telling is not None and telling.is_best_telling(one.facts["transcript"], facts=known):
+            # Live lines add up; otherwise equal tellings are the same lines.
+            live = one.telling.source is TranscriptSource.LIVE
+            step.best[one.entry.id if live else one.telling.source] = one.telling
+    return step
+
+
+def _call_event(step: _Step, one: _Told) -> NewCallEvent:
+    return NewCallEvent(
+        org_id=one.entry.org_id,
+        call_id=step.after.id,
+        provider_event_id=one.entry.id,
+        type=one.message.type,
+        status=_status_alone(one),
+        occurred_at=one.message.told_at or one.entry.received_at,
+        received_at=one.entry.received_at,
+        payload=one.message.content,
+    )
+
+
+def _status_alone(one: _Told) -> str | None:
+    status = telling.status_told(one.message)
+    if status is Status.ENDED:
+        kind = kind_of(facts.value_of(one.facts, "ended_reason") or "")
+        status = status_of(kind, spoke=bool(facts.value_of(one.facts, "user_spoke")))
+    return status.value if status else None
+
+
+def _is_live(step: _Step) -> bool:
+    return bool(step.best) and step.after.transcript_source is TranscriptSource.LIVE
+
+
+def _is_to_be_judged(step: _Step) -> bool:
+    """Not on a mere replay: what was judged by yesterday's rules stays so."""
+    call = step.after
+    return (
+        call.direction is Direction.INBOUND
+        and call.reported_at is not None
+        and (step.changed or _is_live(step))
+    )
+
+
+async def _keep_lines(conn: Connection, steps: Sequence[_Step]) -> None:
+    """A call that came in holds a line while it lasts, if one is free; whatever ends gives its line back."""
+    coming: dict[UUID, list[UUID]] = defaultdict(list)
+    for step in steps:
+        if step.created and step.after.direction is Direction.INBOUND and not step.after.status.terminal:
+            coming[step.after.org_id].append(step.after.id)
+    for org_id, call_ids in coming.items():
+        await lines.take_inbound(conn, org_id=org_id, call_ids=call_ids)
+    over = [step.after.id for step in steps if step.after.status.terminal and not step.before.status.terminal]
+    if over:
+        await lines.release(conn, call_ids=over)
+
+
+def _events(step: _Step) -> list[NewEvent]:
+    news, call = record.news(step.before, step.after), step.after
+    over = events.call_failed if call.status is Status.FAILED else events.call_ended
+    said = [
+        events.call_placed(call) if news.placed else None,
+        events.call_started(call) if news.started else None,
+        events.conversation_updated(call) if news.talked else None,
+        over(call) if news.over else None,
+        events.call_reported(call) if news.reported else None,
+    ]
+    found = [event for event in said if event is not None]
+    if not found:
+        return []
+    with telemetry.span(
+        "fold call", traceparent=step.traceparent or None, attributes={"callplane.call_id": str(call.id)}
+    ):
+        traceparent = telemetry.current_traceparent()
+    return [replace(event, traceparent=traceparent) for event in found]

@@ -1,0 +1,1 @@
+"""Remote procedures: protos to domain and back."""

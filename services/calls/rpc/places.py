@@ -1,0 +1,46 @@
+"""Places in lists: page tokens for keyset pagination."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from libs.errors import InvalidPageToken
+from libs.rpc import pages
+
+_T = TypeVar("_T")
+
+
+def moment_place(token: str) -> tuple[datetime, UUID] | None:
+    """For lists in the order of a time and an id. None for the beginning."""
+    values = pages.decode(token, size=2)
+    if not values:
+        return None
+    try:
+        at, item_id = datetime.fromisoformat(values[0]), UUID(values[1])
+    except ValueError:
+        raise InvalidPageToken from None
+    if at.tzinfo is None:
+        raise InvalidPageToken
+    return at, item_id
+
+
+def number_place(token: str) -> tuple[int, UUID] | None:
+    """For lists in the order of a number and an id."""
+    values = pages.decode(token, size=2)
+    if not values:
+        return None
+    try:
+        number, item_id = int(values[0]), UUID(values[1])
+    except ValueError:
+        raise InvalidPageToken from None
+    if abs(number) >= 2**31:
+        raise InvalidPageToken
+    return number, item_id
+
+
+def cut(items: Sequence[_T], *, size: int, place: Callable[[_T], Sequence[str]]) -> tuple[Sequence[_T], str]:
+    """A page of `size`, and the token of the next one if more than that were found."""
+    if len(items) <= size:
+        return items, ""
+    return items[:size], pages.encode(place(items[size - 1]))

@@ -1,0 +1,107 @@
+"""Provider accounts and provider assistants."""
+
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import grpc.aio
+
+from callplane.calls.v2 import provider_pb2, provider_pb2_grpc
+from libs.rpc import convert, pages, principal
+from services.calls.domain.accounts import ProviderAccount
+from services.calls.domain.assistants import ProviderAssistant
+from services.calls.operations.accounts import Accounts
+from services.calls.operations.provider_assistants import ProviderAssistants
+from services.calls.rpc.documents import struct
+from services.calls.rpc.places import cut, moment_place
+
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+class ProviderAccountServicer(provider_pb2_grpc.ProviderAccountServiceServicer):
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def CreateProviderAccount(
+        self, request: provider_pb2.CreateProviderAccountRequest, context: _Context
+    ) -> provider_pb2.ProviderAccount:
+        created = await self._accounts.create(
+            org_id=principal().org_id,
+            name=request.name,
+            provider=request.provider,
+            line_count=request.lines,
+            inbound_reserve=request.inbound_reserve,
+        )
+        return _account(created)
+
+    async def GetProviderAccount(
+        self, request: provider_pb2.GetProviderAccountRequest, context: _Context
+    ) -> provider_pb2.ProviderAccount:
+        return _account(await self._accounts.get(org_id=principal().org_id, account_id=UUID(request.id)))
+
+    async def ListProviderAccounts(
+        self, request: provider_pb2.ListProviderAccountsRequest, context: _Context
+    ) -> provider_pb2.ListProviderAccountsResponse:
+        size = pages.size(request.page_size)
+        found = await self._accounts.list(
+            org_id=principal().org_id, after=moment_place(request.page_token), limit=size + 1
+        )
+        page, token = cut(found, size=size, place=lambda one: (one.created_at.isoformat(), str(one.id)))
+        return provider_pb2.ListProviderAccountsResponse(
+            provider_accounts=[_account(one) for one in page], next_page_token=token
+        )
+
+    async def UpdateProviderAccount(
+        self, request: provider_pb2.UpdateProviderAccountRequest, context: _Context
+    ) -> provider_pb2.ProviderAccount:
+        updated = await self._accounts.update(
+            org_id=principal().org_id,
+            account_id=UUID(request.id),
+            line_count=request.lines if request.HasField("lines") else None,
+            inbound_reserve=request.inbound_reserve if request.HasField("inbound_reserve") else None,
+            active=request.active if request.HasField("active") else None,
+        )
+        return _account(updated)
+
+
+class ProviderAssistantServicer(provider_pb2_grpc.ProviderAssistantServiceServicer):
+    def __init__(self, assistants: ProviderAssistants) -> None:
+        self._assistants = assistants
+
+    async def CreateProviderAssistant(
+        self, request: provider_pb2.CreateProviderAssistantRequest, context: _Context
+    ) -> provider_pb2.ProviderAssistant:
+        created = await self._assistants.create(name=request.name, config=convert.to_dict(request.config))
+        return _assistant(created)
+
+    async def GetProviderAssistant(
+        self, request: provider_pb2.GetProviderAssistantRequest, context: _Context
+    ) -> provider_pb2.ProviderAssistant:
+        return _assistant(await self._assistants.get(request.id))
+
+    async def UpdateProviderAssistant(
+        self, request: provider_pb2.UpdateProviderAssistantRequest, context: _Context
+    ) -> provider_pb2.ProviderAssistant:
+        config = convert.to_dict(request.config) if request.HasField("config") else None
+        return _assistant(await self._assistants.update(request.id, name=request.name, config=config))
+
+
+def _account(account: ProviderAccount) -> provider_pb2.ProviderAccount:
+    return provider_pb2.ProviderAccount(
+        id=str(account.id),
+        name=account.name,
+        provider=account.provider,
+        lines=account.lines,
+        inbound_reserve=account.inbound_reserve,
+        active=account.active,
+        lines_in_use=account.lines_in_use,
+        created_at=convert.timestamp(account.created_at),
+    )
+
+
+def _assistant(assistant: ProviderAssistant) -> provider_pb2.ProviderAssistant:
+    return provider_pb2.ProviderAssistant(
+        id=assistant.id,
+        name=assistant.name,
+        config=struct(assistant.config),
+        updated_at=convert.timestamp(assistant.updated_at),
+    )

@@ -1,0 +1,120 @@
+"""How far the ledger is in the record, what could not be read, and what is to go through the folder again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from libs.pg import Connection
+from services.calls.domain.webhooks import LedgerEntry
+from services.calls.store.ledger import Place
+
+
+async def lock_place(conn: Connection) -> tuple[Place, datetime]:
+    """Where to go on, locked until the transaction ends, so that two folders cannot apply the same entries;
+    and the database's time."""
+    row = await conn.fetchrow(
+        "SELECT xid::text AS xid, position, now() AS now FROM calls.foldings WHERE name = 'ledger' FOR UPDATE"
+    )
+    if row is None:
+        raise LookupError("the migrations did not leave a cursor")
+    return Place(xid=row["xid"], position=row["position"]), row["now"]
+
+
+async def move(conn: Connection, place: Place) -> None:
+    await conn.execute(
+        """
+        UPDATE calls.foldings
+           SET xid = $1::text::xid8, position = $2, moved_at = now()
+         WHERE name = 'ledger'
+        """,
+        place.xid,
+        place.position,
+    )
+
+
+async def mark_unparsed(conn: Connection, entries: Sequence[tuple[LedgerEntry, str]]) -> None:
+    """Says why these entries are not in the record; the latest reason counts."""
+    await conn.execute(
+        """
+        INSERT INTO calls.unparsed_events (provider_event_id, org_id, received_at, reason)
+        SELECT provider_event_id, org_id, received_at, reason
+          FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[])
+               AS entry (provider_event_id, org_id, received_at, reason)
+            ON CONFLICT ON CONSTRAINT unparsed_events_pkey DO UPDATE SET reason = excluded.reason
+        """,
+        [entry.id for entry, _ in entries],
+        [entry.org_id for entry, _ in entries],
+        [entry.received_at for entry, _ in entries],
+        [reason for _, reason in entries],
+    )
+
+
+async def unmark_unparsed(conn: Connection, entry_ids: Sequence[UUID]) -> None:
+    await conn.execute(
+        "DELETE FROM calls.unparsed_events WHERE provider_event_id = ANY($1::uuid[])", list(entry_ids)
+    )
+
+
+async def queue_replays_by_id(conn: Connection, entry_ids: Sequence[UUID]) -> int:
+    """Of the organization of the transaction; ids it does not have are left out. Looks into every month: an
+    id tells when the entry was stored, not when it was received."""
+    status: str = await conn.execute(
+        """
+        INSERT INTO calls.replays (org_id, provider_event_id, received_at)
+        SELECT org_id, id, received_at
+          FROM calls.provider_events
+         WHERE id = ANY($1::uuid[])
+         ORDER BY xid, position
+            ON CONFLICT ON CONSTRAINT replays_event_unique DO NOTHING
+        """,
+        list(entry_ids),
+    )
+    return int(status.rsplit(" ", 1)[1])
+
+
+async def queue_replays(
+    conn: Connection,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    message_type: str | None,
+    limit: int,
+) -> int:
+    """Of the organization of the transaction, oldest first."""
+    status: str = await conn.execute(
+        """
+        INSERT INTO calls.replays (org_id, provider_event_id, received_at)
+        SELECT org_id, id, received_at
+          FROM calls.provider_events
+         WHERE ($1::timestamptz IS NULL OR received_at >= $1)
+           AND ($2::timestamptz IS NULL OR received_at < $2)
+           AND ($3::text IS NULL OR type = $3)
+         ORDER BY received_at, id
+         LIMIT $4
+            ON CONFLICT ON CONSTRAINT replays_event_unique DO NOTHING
+        """,
+        since,
+        until,
+        message_type,
+        limit,
+    )
+    return int(status.rsplit(" ", 1)[1])
+
+
+async def take_replays(conn: Connection, *, limit: int) -> list[tuple[UUID, datetime]]:
+    """The oldest requests, taken out of the queue with this transaction."""
+    rows = await conn.fetch(
+        """
+        DELETE FROM calls.replays
+         WHERE position IN (
+               SELECT position FROM calls.replays ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED)
+        RETURNING provider_event_id, received_at
+        """,
+        limit,
+    )
+    return [(row["provider_event_id"], row["received_at"]) for row in rows]
+
+
+async def create_partitions(conn: Connection, *, months_ahead: int) -> int:
+    created: int = await conn.fetchval("SELECT calls.create_partitions($1)", months_ahead)
+    return created

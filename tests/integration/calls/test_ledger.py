@@ -1,0 +1,65 @@
+"""The ledger: what was acknowledged is there, once."""
+
+import asyncio
+
+import pytest
+
+from libs import failpoints
+from tests.integration.calls.harness import ORG, House
+from tests.support.vapi_messages import message, status_update, whole_call
+
+
+async def test_a_batch_can_be_repeated(house: House) -> None:
+    bodies = whole_call("c-1")
+
+    assert [10, 0] == [await house.post(*bodies), await house.post(*bodies)]
+    assert 10 == await house.count("provider_events")
+
+
+async def test_a_batch_may_hold_the_same_webhook_twice(house: House) -> None:
+    body = status_update("c-1", "ringing", at=0)
+
+    assert 1 == await house.post(body, body, body)
+
+
+async def test_concurrent_deliveries_are_stored_once(house: House) -> None:
+    """Batches that share webhooks in different orders wait for one another; none is refused."""
+    bodies = [message("hang", f"c-{number}", at=number) for number in range(100)]
+
+    stored = await asyncio.gather(
+        *(house.post(*bodies[start:], *bodies[:start]) for start in (0, 25, 50, 75))
+    )
+
+    assert 100 == sum(stored) == await house.count("provider_events")
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00\xff", b"{"])
+async def test_any_bytes_are_kept_as_they_are(house: House, body: bytes) -> None:
+    await house.post(body)
+
+    rows = await house.database.fetch("SELECT body, type FROM calls.provider_events")
+    assert [(body, "")] == [(row["body"], row["type"]) for row in rows]
+
+
+async def test_without_a_commit_nothing_is_acknowledged(house: House) -> None:
+    failpoints.configure("ingest.before_commit=error")
+
+    with pytest.raises(failpoints.FailpointError):
+        await house.post(status_update("c-1", "ringing", at=0))
+
+    assert 0 == await house.count("provider_events") + await house.count("provider_event_keys")
+
+
+async def test_the_ledger_refuses_changes(house: House) -> None:
+    await house.post(status_update("c-1", "ringing", at=0))
+
+    for change in ("UPDATE calls.provider_events SET type = 'x'", "DELETE FROM calls.provider_events"):
+        with pytest.raises(Exception, match="append-only"):
+            await house.database.execute(change)
+
+
+async def test_what_we_learn_otherwise_is_fed_into_the_ledger(house: House) -> None:
+    await house.ingest.feed(ORG, status_update("c-1", "in-progress", at=1))
+    await house.fold_all()
+
+    assert "IN_PROGRESS" == (await house.call("c-1"))["status"]
