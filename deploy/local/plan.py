@@ -19,6 +19,8 @@ TWILIO_NUMBER = "+15148447211"
 LINES = 60
 # As every account should be set up: without a plan, Vapi does not retry a webhook.
 WEBHOOK_RETRIES = 10
+# Scripted seconds per real second: a customer's call of half a minute takes three seconds.
+SPEED = "10"
 LOCALHOST = "127.0.0.1"
 # Of the user's environment, these would lead the stack's own connections astray.
 NOT_HANDED_ON = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSERVICE", "PYTHONPATH")
@@ -101,7 +103,7 @@ class Plan:
         return self.service_environ(service) | owner
 
     def sandbox_environ(self) -> dict[str, str]:
-        return self._handed_on() | {
+        return {"SANDBOX_SPEED": SPEED} | self._handed_on() | {
             "SANDBOX_LISTEN": f"{LOCALHOST}:{self.ports.sandbox}",
             "SANDBOX_DATA_DIR": str(self.settings.data_dir / "sandbox"),
             "SANDBOX_VAPI_API_KEY": self.secrets.ensure("VAPI_API_KEY"),

@@ -63,7 +63,7 @@ class Performance:
         if self.script.sends_ended:
             self.sender.send("status-update", messages.status_update("ended", ended_reason=call.ended_reason))
         settings = self.stage.settings()
-        await asyncio.sleep(settings.real_seconds(settings.report_delay_seconds))
+        await asyncio.sleep(settings.report_delay_seconds)
         self._analyze()
         call.reported = True
         self._changed("reported")

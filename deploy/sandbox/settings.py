@@ -15,7 +15,8 @@ SECRET_FIELDS = frozenset({"webhookSecret", "vapiApiKey", "twilioAuthToken"})
 
 
 class Settings(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """`speed` is how many scripted seconds pass in one real second; `callSeconds` are real seconds."""
+    """`speed` is how many scripted seconds pass in one real second; `callSeconds` and
+    `reportDelaySeconds` are real seconds."""
 
     webhook_url: str = ""
     webhook_secret: str = ""

@@ -27,6 +27,7 @@ SETTINGS = Settings(
     twilio_account_sid=ACCOUNT,
     twilio_auth_token=TOKEN,
     speed=200.0,
+    report_delay_seconds=0.01,
     call_seconds=(0.05, 0.1),
 )
 

@@ -58,7 +58,7 @@ async def test_the_report_holds_what_became_of_the_call(sandbox: Door, product: 
 
 
 async def test_the_report_follows_ended_after_the_report_delay(sandbox: Door, product: Product) -> None:
-    await sandbox.post("settings", {"reportDelaySeconds": 60.0})
+    await sandbox.post("settings", {"reportDelaySeconds": 0.3})
 
     call = await sandbox.played("abandoned")
 
