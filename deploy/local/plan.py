@@ -139,6 +139,10 @@ class Plan:
             "VAPI_API_KEY": self.secrets.ensure("VAPI_API_KEY"),
             "CALLS_WEBHOOK_PUBLIC_URL": self.vapi_webhook_url,
             "CALLS_LINES": str(LINES),
+            # The sandbox has no delay of its own: what it does not list was not made, and silence is soon strange.
+            "CALLS_SETTLE_SECONDS": "15",
+            "CALLS_RECONCILE_SECONDS": "2",
+            "CALLS_STUCK_SECONDS": "60",
             "TWILIO_BASE_URL": f"{self.sandbox_url}/twilio",
             "TWILIO_ACCOUNT_SID": self._twilio_account(),
             "TWILIO_AUTH_TOKEN": self.secrets.ensure("TWILIO_AUTH_TOKEN"),

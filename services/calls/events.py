@@ -86,6 +86,7 @@ def _snapshot(call: Call) -> events_pb2.CallSnapshot:
         provider_assistant_id=call.provider_assistant_id,
         priority=call.priority.value if call.priority else "",
         phone_number_id=call.phone_number_id,
+        placement_infrastructure=call.placement_infrastructure,
     )
 
 

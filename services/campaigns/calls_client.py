@@ -18,6 +18,8 @@ from services.campaigns.domain.dialing import Dial
 _REFUSALS: Final = frozenset({Kind.BAD_INPUT, Kind.MISSING, Kind.WRONG_STATE})
 _REFUSAL_REASONS: Final = frozenset({"NO_LINE_FREE"})
 _LOOK_UP_SECONDS: Final = 5.0
+# Opens for moments only: a restart of `calls` takes seconds, and free slots stay empty meanwhile.
+_BREAKER_SECONDS: Final = 0.5
 _ASSISTANT_SECONDS: Final = 20.0
 
 
@@ -27,8 +29,8 @@ class CallsClient:
         self._place_seconds = place_seconds
         self._calls = calls_pb2_grpc.CallServiceStub(peer.channel)
         self._assistants = provider_pb2_grpc.ProviderAssistantServiceStub(peer.channel)
-        self._placing = Breaker("calls.place_call")
-        self._reading = Breaker("calls.read")
+        self._placing = Breaker("calls.place_call", open_seconds=_BREAKER_SECONDS)
+        self._reading = Breaker("calls.read", open_seconds=_BREAKER_SECONDS)
         self._directory = Breaker("calls.assistants")
 
     async def place(self, dial: Dial) -> Placement:
@@ -136,6 +138,7 @@ def _news(call: calls_pb2.Call) -> CallNews:
     return CallNews(
         status=status,
         placed=bool(call.provider_call_id),
+        infrastructure=call.placement_infrastructure,
         outcome=calls_pb2.CallOutcome.Kind.Name(call.outcome) if call.outcome else "",
         ended_reason=call.ended_reason,
         ended_at=moment(call.ended_at) if call.HasField("ended_at") else None,

@@ -96,6 +96,7 @@ def _news(call: events_pb2.CallSnapshot) -> CallNews:
     return CallNews(
         status=call.status,
         placed=bool(call.provider_call_id),
+        infrastructure=call.placement_infrastructure,
         outcome=call.outcome,
         ended_reason=call.ended_reason,
         ended_at=moment(call.ended_at) if call.HasField("ended_at") else None,

@@ -43,7 +43,8 @@ class Dispatcher:
 
     async def _step(self) -> int:
         dialed = 0
-        for campaign_id in await self._dialing.list_dialable(limit=_CAMPAIGNS_MAX):
+        dialable = await self._dialing.list_dialable(limit=_CAMPAIGNS_MAX)
+        for campaign_id in dialable.campaign_ids:
             if len(self._in_flight) >= self._in_flight_max:
                 break
             try:
@@ -51,7 +52,7 @@ class Dispatcher:
             except ServiceError as exc:
                 # One campaign's trouble is not the others'.
                 _log.warning("campaign not dialed", campaign_id=str(campaign_id), reason=exc.reason)
-        self._wake_in(await self._dialing.seconds_until_due())
+        self._wake_in(await self._dialing.seconds_until_due(since=dialable.looked_at))
         return dialed
 
     async def _dial_campaign(self, campaign_id: UUID) -> int:

@@ -173,6 +173,8 @@ def longest_end(
     max_duration_seconds: int | None,
     grace_seconds: float,
 ) -> datetime:
-    """After this moment the provider itself has ended the call, whatever it tells or does not tell."""
+    """After this moment the provider itself has ended the call, whatever it tells or does not tell.
+    `started_at` is told by the provider's clock: one that is slow does not shorten the call."""
     duration = max_duration_seconds or MAX_DURATION_SECONDS_LIMIT
-    return (started_at or created_at) + timedelta(seconds=duration + grace_seconds)
+    began_at = max(started_at, created_at) if started_at else created_at
+    return began_at + timedelta(seconds=duration + grace_seconds)

@@ -39,8 +39,9 @@ class Ingest:
             self._wake_folder()
         return stored
 
-    async def feed(self, org_id: UUID, body: bytes) -> None:
-        """Puts a message into the ledger that we learned from the provider otherwise than by webhook."""
+    async def feed(self, org_id: UUID, body: bytes) -> bool:
+        """Puts a message into the ledger that we learned from the provider otherwise than by webhook. False if
+        it was there."""
         webhook = IncomingWebhook(
             source_id=org_id,
             org_id=org_id,
@@ -49,7 +50,7 @@ class Ingest:
             received_at=datetime.now(UTC),
             traceparent=telemetry.current_traceparent(),
         )
-        await self.ingest([webhook])
+        return await self.ingest([webhook]) > 0
 
 
 def prepare(webhook: IncomingWebhook) -> tuple[IncomingWebhook, Head]:

@@ -27,6 +27,8 @@ _CLOCK_SKEW: Final = timedelta(seconds=120)
 # How many looks fit into the settling time; a placement is not given up after fewer than LOOKS_MIN.
 _LOOKS_PER_SETTLING: Final = 6
 _CANCEL_AGAIN_SECONDS: Final = 15.0
+# Placements that are further apart are not looked for together: the list would hold all calls between them.
+_PERIOD_SECONDS: Final = 600
 
 _log = telemetry.logger(__name__)
 _settled = telemetry.meter().create_counter(
@@ -47,8 +49,9 @@ class CallFinder(Protocol):
     async def end_call(self, provider_call_id: str) -> None: ...
 
 
-# Puts a message of the provider into the ledger as if it had come by webhook: (organization, body).
-Feed = Callable[[UUID, bytes], Awaitable[None]]
+# Puts a message of the provider into the ledger as if it had come by webhook: (organization, body). False if
+# it was there.
+Feed = Callable[[UUID, bytes], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +84,9 @@ class Reconciliation:
                 look_seconds=self._patience.settle_seconds / _LOOKS_PER_SETTLING,
                 limit=_BATCH_MAX,
             )
-        groups: dict[tuple[UUID, str], list[PlacementState]] = defaultdict(list)
+        groups: dict[tuple[UUID, str, int], list[PlacementState]] = defaultdict(list)
         for state in unsettled:
-            groups[state.org_id, state.provider_assistant_id].append(state)
+            groups[state.org_id, state.provider_assistant_id, _period(state)].append(state)
         return sum([await self._settle_group(group) for group in groups.values()])
 
     async def follow_up(self) -> int:
@@ -113,7 +116,8 @@ class Reconciliation:
         return len(freed)
 
     async def _settle_group(self, group: Sequence[PlacementState]) -> int:
-        """Calls of one assistant share one list. A failed look proves nothing and does not count."""
+        """Calls of one assistant and period share one list. A failed look proves nothing and does not
+        count."""
         requested = [state.requested_at or datetime.now(UTC) for state in group]
         try:
             candidates = await self._provider.list_calls(
@@ -172,13 +176,15 @@ class Reconciliation:
             return await self._close_if_over(call)
 
     async def _catch_up(self, org_id: UUID, found: ProviderCall, *, known_status: str = "QUEUED") -> bool:
-        """Tells the ledger what the provider shows, if that is news."""
+        """Tells the ledger what the provider shows. False if that is no news; also if it was told before and
+        the record could not make use of it."""
         message = synthesis.message(found, known_status=known_status)
         if message is None:
             return False
-        await self._feed(org_id, synthesis.body(message))
-        _settled.add(1, {"found": "ENDED" if found.ended else "NEWS"})
-        return True
+        news = await self._feed(org_id, synthesis.body(message))
+        if news:
+            _settled.add(1, {"found": "ENDED" if found.ended else "NEWS"})
+        return news
 
     async def _close_if_over(self, call: placements.ActiveCall) -> bool:
         """The provider bounds every call; past that it is over, whether or not anybody can be asked."""
@@ -188,7 +194,7 @@ class Reconciliation:
             max_duration_seconds=call.max_duration_seconds,
             grace_seconds=self._patience.grace_seconds,
         )
-        return datetime.now(UTC) > over_at and await self._close(call, "TIMEOUT")
+        return call.asked_at > over_at and await self._close(call, "TIMEOUT")
 
     async def _close(self, call: placements.ActiveCall, closed_as: placements.ClosedAs) -> bool:
         async with transaction(self._pool) as conn:
@@ -197,3 +203,7 @@ class Reconciliation:
             _settled.add(1, {"found": closed_as})
             _log.warning("silent call closed", call_id=str(call.call_id), closed_as=closed_as)
         return closed
+
+
+def _period(state: PlacementState) -> int:
+    return int(state.requested_at.timestamp() // _PERIOD_SECONDS) if state.requested_at else 0

@@ -140,6 +140,7 @@ def call_message(call: Call) -> calls_pb2.Call:
         message.priority = calls_pb2.Call.Priority.Value(call.priority.value)
     if call.placement is not None:
         message.placement = calls_pb2.Placement.Result.Value(call.placement.value)
+        message.placement_infrastructure = call.placement_infrastructure
     if call.cost_breakdown is not None:
         message.cost_breakdown.CopyFrom(struct(call.cost_breakdown))
     if call.analysis is not None:

@@ -30,6 +30,8 @@ class ActiveCall:
     started_at: datetime | None
     max_duration_seconds: int | None
     cancel_requested: bool
+    # The database's time.
+    asked_at: datetime
 
 
 async def insert_call(conn: Connection, order: PlacementOrder, *, org_id: UUID, account_id: UUID) -> bool:
@@ -215,7 +217,8 @@ async def claim_silent(
                 LIMIT $3
                   FOR UPDATE SKIP LOCKED)
         RETURNING id AS call_id, org_id, provider_call_id, status, created_at, started_at,
-                  max_duration_seconds, cancel_requested_at IS NOT NULL AS cancel_requested
+                  max_duration_seconds, cancel_requested_at IS NOT NULL AS cancel_requested,
+                  now() AS asked_at
         """,
         stuck_seconds,
         cancel_seconds,

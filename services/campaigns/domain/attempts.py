@@ -77,10 +77,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallNews:
-    """What is known about a call at one moment. `placed`: the provider took it, that much is certain."""
+    """What is known about a call at one moment. `placed`: the provider took it, that much is certain.
+    `infrastructure`: if it was not, the cause lies with us or the provider."""
 
     status: str
     placed: bool
+    infrastructure: bool = False
     outcome: str = ""
     ended_reason: str = ""
     ended_at: datetime | None = None
@@ -119,7 +121,9 @@ def after_placement(attempt: Attempt, placement: Placement, *, now: datetime) ->
         case Result.PENDING:
             return attempt
         case Result.UNKNOWN:
-            return replace(attempt, state=State.UNKNOWN, reason=placement.reason)
+            unknown = replace(attempt, state=State.UNKNOWN, reason=placement.reason)
+            # The event that told of its end may have come while this was an intent and said nothing.
+            return after_news(unknown, placement.news, now=now) if placement.news else unknown
         case Result.REFUSED:
             refused = _completed(attempt, placement.news) if placement.news else attempt
             return replace(
@@ -148,7 +152,13 @@ def _after_unplaced(attempt: Attempt, news: CallNews, *, now: datetime) -> Attem
     """The provider has no such call. An INTENT hears it as the answer to its own request, with the cause."""
     if attempt.state is not State.UNKNOWN or news.status not in TERMINAL:
         return attempt
-    return replace(_completed(attempt, news), state=State.REFUSED, reason="NOT_PLACED", ended_at=now)
+    return replace(
+        _completed(attempt, news),
+        state=State.REFUSED,
+        reason="NOT_PLACED",
+        counts=not news.infrastructure,
+        ended_at=now,
+    )
 
 
 def _completed(attempt: Attempt, news: CallNews) -> Attempt:

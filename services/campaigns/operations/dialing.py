@@ -8,6 +8,7 @@ twice.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -37,6 +38,14 @@ class Calls(Protocol):
     async def place(self, dial: Dial) -> Placement: ...
 
     async def find_call(self, call_id: UUID, *, org_id: UUID) -> CallNews | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialable:
+    """Campaigns that may have somebody to call, and the database's time before the look."""
+
+    campaign_ids: Sequence[UUID]
+    looked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +88,15 @@ class Dialing:
         """Spares two processes from deciding for the same campaign at once; the cap does not depend on it."""
         return Lease(self._pool, schema=SCHEMA, name=f"dialing:{campaign_id}", ttl_seconds=_LEASE_SECONDS)
 
-    async def list_dialable(self, *, limit: int) -> Sequence[UUID]:
+    async def list_dialable(self, *, limit: int) -> Dialable:
         async with transaction(self._pool) as conn:
-            return await campaigns.list_dialable(conn, limit=limit)
+            looked_at = await campaigns.read_clock(conn)
+            return Dialable(await campaigns.list_dialable(conn, limit=limit), looked_at)
 
-    async def seconds_until_due(self) -> float | None:
+    async def seconds_until_due(self, *, since: datetime) -> float | None:
+        """Until it is worth looking again; what fell due after `since` was not seen by the look of then."""
         async with transaction(self._pool) as conn:
-            return await campaigns.seconds_until_due(conn)
+            return await campaigns.seconds_until_due(conn, since=since)
 
     async def claim(self, campaign_id: UUID) -> Claim:
         """Decides on the next attempt of a campaign, if it has a free slot, somebody to call, and may dial

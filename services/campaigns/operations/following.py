@@ -191,7 +191,7 @@ async def _keep_pace(
     pace = Pace(campaign.line_limit, campaign.probe_at, campaign.refusals)
     taken = await slots.count_taken(conn, campaign.id)
     changed = pace
-    if after.state is State.REFUSED and not after.counts:
+    if before.state is State.INTENT and after.state is State.REFUSED and not after.counts:
         changed = pace.after_refusal(taken=taken, now=now, retry_after_seconds=retry_after_seconds)
     elif after.state is State.PLACED:
         changed = pace.after_placed(taken=taken, cap=campaign.cap)

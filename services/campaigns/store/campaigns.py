@@ -237,6 +237,11 @@ async def names_using_assistant(conn: Connection, assistant_id: UUID, *, limit: 
     return [row["name"] for row in rows]
 
 
+async def read_clock(conn: Connection) -> datetime:
+    now: datetime = await conn.fetchval("SELECT clock_timestamp()")
+    return now
+
+
 async def list_dialable(conn: Connection, *, limit: int) -> Sequence[UUID]:
     """Campaigns with a free slot and somebody to call now; those looked at by `claim` are the ones that
     matter."""
@@ -259,9 +264,9 @@ async def list_dialable(conn: Connection, *, limit: int) -> Sequence[UUID]:
     return [row["id"] for row in rows]
 
 
-async def seconds_until_due(conn: Connection) -> float | None:
-    """Until a campaign under way may dial again by itself: a retry is due, or a probe. None if there is no
-    such time."""
+async def seconds_until_due(conn: Connection, *, since: datetime) -> float | None:
+    """Until a campaign under way may dial again by itself: a retry is due, or a probe. Not positive if that
+    has happened since then; None if there is no such time."""
     seconds: float | None = await conn.fetchval(
         """
         SELECT extract(epoch FROM min(due.at) - clock_timestamp())::double precision
@@ -271,8 +276,9 @@ async def seconds_until_due(conn: Connection) -> float | None:
                UNION ALL
                SELECT min(contacts.next_attempt_at) FROM campaigns.contacts
                 WHERE contacts.campaign_id = campaign.id AND contacts.status = 'PENDING'
-                  AND contacts.next_attempt_at > clock_timestamp()) AS due
-         WHERE campaign.status IN ('QUEUED', 'DIALING', 'RUNNING') AND due.at > clock_timestamp()
-        """
+                  AND contacts.next_attempt_at > $1) AS due
+         WHERE campaign.status IN ('QUEUED', 'DIALING', 'RUNNING') AND due.at > $1
+        """,
+        since,
     )
     return seconds

@@ -79,8 +79,11 @@ async def house(database: Database) -> AsyncIterator[House]:
     provider = FakeVoiceProvider()
     fed: list[bytes] = []
 
-    async def feed(_org_id: UUID, body: bytes) -> None:
+    async def feed(_org_id: UUID, body: bytes) -> bool:
+        if body in fed:
+            return False
         fed.append(body)
+        return True
 
     async with database.pool("calls", size_max=10) as pool, database.pool("calls_worker") as worker_pool:
         accounts = Accounts(pool, lines_default=LINES_DEFAULT)

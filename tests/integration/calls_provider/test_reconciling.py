@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -67,6 +68,7 @@ async def test_absence_is_no_proof_until_several_looks_over_the_settling_time(ho
 
     call = await house.call(call_id)
     assert (call["status"], call["placement"], call["placement_reason"]) == ("FAILED", "UNKNOWN", "NOT_FOUND")
+    assert not call["placement_infrastructure"], "an unclear provider may be unclear about its list too"
     assert (call["lookups"], await house.lines_in_use()) == (3, 0)
     assert await house.events() == ["failed"]
     assert len(house.provider.orders) == 1
@@ -118,6 +120,7 @@ async def test_a_placement_whose_process_died_is_settled_without_dialing(
 
     call = await house.call(wanted.call_id)
     assert call["status"] == ("QUEUED" if made else "FAILED")
+    assert call["placement_infrastructure"] != made, "the contact may be called again if nothing was made"
     assert await house.lines_in_use() == int(made)
     assert await house.events() == ["placed" if made else "failed"]
     assert len(house.provider.orders) == dialed
@@ -267,3 +270,52 @@ async def test_a_repeat_after_giving_up_still_does_not_dial(house: House) -> Non
 
     assert (placement.result, placement.reason) == (PlacementResult.UNKNOWN, "NOT_FOUND")
     assert len(house.provider.orders) == 1
+
+
+async def test_what_the_record_cannot_make_use_of_does_not_keep_a_call_open(house: House) -> None:
+    """The provider says ended, the ledger has it, and the fold could not apply it."""
+    call_id = await placed_call(house, max_duration_seconds=1000)
+    (made,) = house.provider.calls
+    house.provider.change(made, status="ended", endedReason="customer-ended-call")
+    await house.age(call_id, 700)
+    assert await house.reconciliation.follow_up() == 1
+    await house.age(call_id, 100)
+    assert await house.reconciliation.follow_up() == 0
+    assert await house.lines_in_use() == 1
+    await house.age(call_id, 1000)
+
+    assert await house.reconciliation.follow_up() == 1
+
+    assert (await house.call(call_id))["status"] == "TIMEOUT"
+    assert await house.lines_in_use() == 0
+
+
+async def test_a_provider_whose_clock_is_slow_does_not_get_its_calls_closed(house: House) -> None:
+    call_id = await placed_call(house, max_duration_seconds=3600)
+    (made,) = house.provider.calls
+    house.provider.change(made, status="in-progress")
+    await house.age(call_id, 700)
+    await house.database.execute(
+        "UPDATE calls.calls SET status = 'IN_PROGRESS', started_at = now() - interval '2 hours'"
+    )
+
+    assert await house.reconciliation.follow_up() == 0
+    assert (await house.call(call_id))["status"] == "IN_PROGRESS"
+
+
+async def test_an_old_placement_and_a_young_one_are_looked_for_apart(house: House) -> None:
+    """A window over both would hold every call between them."""
+    old, _young = [await unknown_call(house, call_made=True) for _ in range(2)]
+    await house.age(old, 100_000)
+    windows: list[timedelta] = []
+    list_calls = house.provider.list_calls
+
+    async def watched(**window: Any) -> Any:
+        windows.append(window["created_to"] - window["created_from"])
+        return await list_calls(**window)
+
+    house.provider.list_calls = watched  # type: ignore[method-assign]
+
+    assert await house.reconciliation.settle_placements() == 2
+    assert len(windows) == 2
+    assert max(windows) < timedelta(hours=1)

@@ -112,6 +112,14 @@ def test_an_unknown_placement_is_settled_by_news() -> None:
     assert unknown == after_news(unknown, CallNews(status="QUEUED", placed=False), now=NOW)
 
 
+def test_a_request_that_died_with_its_process_uses_up_no_attempt() -> None:
+    unknown = after_placement(intent(), answer(Result.UNKNOWN, reason="IN_FLIGHT"), now=NOW)
+
+    never = after_news(unknown, replace(NEVER_MADE, infrastructure=True), now=NOW)
+
+    assert (State.REFUSED, False) == (never.state, never.counts)
+
+
 def test_a_pending_placement_changes_nothing() -> None:
     assert intent() == after_placement(intent(), answer(Result.PENDING), now=NOW)
 
@@ -134,3 +142,12 @@ def test_silence_is_corrected_by_what_the_provider_says_later() -> None:
     assert "TIMEOUT" == silent.call_status
 
     assert "ENDED" == after_news(silent, REPORTED, now=NOW).call_status
+
+
+def test_an_unknown_answer_about_a_call_that_was_given_up_ends_the_attempt() -> None:
+    """Its own event came while the request was still being repeated."""
+    heard = after_news(intent(), NEVER_MADE, now=NOW)
+
+    refused = after_placement(heard, answer(Result.UNKNOWN, reason="NOT_FOUND", news=NEVER_MADE), now=NOW)
+
+    assert (State.REFUSED, "NOT_PLACED", True) == (refused.state, refused.reason, refused.counts)
