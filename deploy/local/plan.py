@@ -103,18 +103,22 @@ class Plan:
         return self.service_environ(service) | owner
 
     def sandbox_environ(self) -> dict[str, str]:
-        return {"SANDBOX_SPEED": SPEED} | self._handed_on() | {
-            "SANDBOX_LISTEN": f"{LOCALHOST}:{self.ports.sandbox}",
-            "SANDBOX_DATA_DIR": str(self.settings.data_dir / "sandbox"),
-            "SANDBOX_VAPI_API_KEY": self.secrets.ensure("VAPI_API_KEY"),
-            "SANDBOX_VAPI_SERVER_URL": self.vapi_webhook_url,
-            "SANDBOX_VAPI_WEBHOOK_SECRET": self.secrets.ensure("VAPI_WEBHOOK_SECRET"),
-            "SANDBOX_TWILIO_ACCOUNT_SID": self._twilio_account(),
-            "SANDBOX_TWILIO_AUTH_TOKEN": self.secrets.ensure("TWILIO_AUTH_TOKEN"),
-            "SANDBOX_TWILIO_SMS_URL": f"{self.twilio_webhook_url}/sms",
-            "SANDBOX_CONCURRENCY_LIMIT": str(LINES),
-            "SANDBOX_VAPI_WEBHOOK_RETRIES": str(WEBHOOK_RETRIES),
-        }
+        return (
+            {"SANDBOX_SPEED": SPEED}
+            | self._handed_on()
+            | {
+                "SANDBOX_LISTEN": f"{LOCALHOST}:{self.ports.sandbox}",
+                "SANDBOX_DATA_DIR": str(self.settings.data_dir / "sandbox"),
+                "SANDBOX_VAPI_API_KEY": self.secrets.ensure("VAPI_API_KEY"),
+                "SANDBOX_VAPI_SERVER_URL": self.vapi_webhook_url,
+                "SANDBOX_VAPI_WEBHOOK_SECRET": self.secrets.ensure("VAPI_WEBHOOK_SECRET"),
+                "SANDBOX_TWILIO_ACCOUNT_SID": self._twilio_account(),
+                "SANDBOX_TWILIO_AUTH_TOKEN": self.secrets.ensure("TWILIO_AUTH_TOKEN"),
+                "SANDBOX_TWILIO_SMS_URL": f"{self.twilio_webhook_url}/sms",
+                "SANDBOX_CONCURRENCY_LIMIT": str(LINES),
+                "SANDBOX_VAPI_WEBHOOK_RETRIES": str(WEBHOOK_RETRIES),
+            }
+        )
 
     def front_door(self) -> FrontDoor:
         environ = self._defaults() | self._handed_on()
@@ -139,7 +143,7 @@ class Plan:
             "VAPI_API_KEY": self.secrets.ensure("VAPI_API_KEY"),
             "CALLS_WEBHOOK_PUBLIC_URL": self.vapi_webhook_url,
             "CALLS_LINES": str(LINES),
-            # The sandbox has no delay of its own: what it does not list was not made, and silence is soon strange.
+            # The sandbox lists its calls at once: what is absent was not made, and silence is soon strange.
             "CALLS_SETTLE_SECONDS": "15",
             "CALLS_RECONCILE_SECONDS": "2",
             "CALLS_STUCK_SECONDS": "60",

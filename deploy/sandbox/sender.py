@@ -56,7 +56,8 @@ class Sender:
         number = self.stage.catalog.phone_numbers.get(self.call.phone_number_id or "") or {}
         candidates = (server, (self.assistant() or {}).get("server"), number.get("server"))
         chosen = next((c for c in candidates if c and c.get("url")), None)
-        return Target.of_server(chosen or self._account_server(), default_url=self.stage.settings().webhook_url)
+        default_url = self.stage.settings().webhook_url
+        return Target.of_server(chosen or self._account_server(), default_url=default_url)
 
     def _account_server(self) -> dict[str, Any]:
         retries = self.stage.settings().webhook_retries

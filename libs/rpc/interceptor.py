@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
 from grpc_status import rpc_status
 from opentelemetry.trace import INVALID_SPAN, Span
 
@@ -94,7 +93,7 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
                     grpc.stream_stream_rpc_method_handler,
                     self._stream(handler.stream_stream, method, metadata),
                 )
-        return make(serve, handler.request_deserializer, handler.response_serializer)
+        return make(serve, validation.tolerant(handler.request_deserializer), handler.response_serializer)
 
     def _unary(self, behavior: Callable[..., Any], method: str, metadata: _Metadata) -> Callable[..., Any]:
         async def serve(request: Any, context: _Context) -> Any:
@@ -184,13 +183,13 @@ def _span(method: str, metadata: _Metadata) -> AbstractContextManager[Span]:
 
 
 def _validated(request: Any) -> Any:
-    if isinstance(request, Message):
-        validation.check(request)
-        return request
-    return _validated_stream(request)
+    if hasattr(request, "__aiter__"):
+        return _validated_stream(request)
+    validation.check(request)
+    return request
 
 
-async def _validated_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+async def _validated_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for request in requests:
         validation.check(request)
         yield request

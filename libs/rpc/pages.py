@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -32,6 +33,19 @@ def decode(token: str, *, size: int) -> list[str]:
         )
     except (ValueError, RecursionError):
         raise InvalidPageToken from None
-    if len(values) != size:
+    if len(values) != size or any("\0" in value for value in values):
         raise InvalidPageToken
     return values
+
+
+def moment(value: str) -> datetime:
+    """A time in a token, as `isoformat` wrote it."""
+    try:
+        at = datetime.fromisoformat(value)
+        # Some times with an offset are in no year that there is in UTC.
+        in_utc = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidPageToken from None
+    if at.tzinfo is None:
+        raise InvalidPageToken
+    return in_utc

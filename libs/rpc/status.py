@@ -41,6 +41,11 @@ _REASONS: Final = {
 }
 
 
+# Errors travel in trailers. Too long ones break the connection, and with it all other calls on it.
+_VIOLATIONS_MAX: Final = 10
+_TEXT_LENGTH_MAX: Final = 300
+
+
 class PeerError(ServiceError):
     """A service that this one needs refused or did not answer."""
 
@@ -58,14 +63,16 @@ def to_status(error: ServiceError) -> status_pb2.Status:
     details = [_packed(_info(error.reason, error.metadata))]
     if error.violations:
         bad_request = error_details_pb2.BadRequest()
-        for violation in error.violations:
-            bad_request.field_violations.add(field=violation.field, description=violation.description)
+        for violation in error.violations[:_VIOLATIONS_MAX]:
+            bad_request.field_violations.add(
+                field=violation.field[:_TEXT_LENGTH_MAX], description=violation.description[:_TEXT_LENGTH_MAX]
+            )
         details.append(_packed(bad_request))
     if error.retry_after_seconds is not None:
         retry_info = error_details_pb2.RetryInfo()
         retry_info.retry_delay.FromMilliseconds(round(error.retry_after_seconds * 1000))
         details.append(_packed(retry_info))
-    return status_pb2.Status(code=code, message=error.message, details=details)
+    return status_pb2.Status(code=code, message=error.message[:_TEXT_LENGTH_MAX], details=details)
 
 
 def to_service_error(error: grpc.aio.AioRpcError) -> ServiceError:
@@ -112,7 +119,8 @@ def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
 
 
 def _info(reason: str, metadata: Mapping[str, str]) -> error_details_pb2.ErrorInfo:
-    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+    short = {key: value[:_TEXT_LENGTH_MAX] for key, value in metadata.items()}
+    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=short)
 
 
 def _packed(

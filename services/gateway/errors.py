@@ -75,7 +75,7 @@ class TwilioSignatureInvalid(SignatureInvalid):
 
 
 class ScopeNotHeld(ServiceError):
-    """A key cannot be given scopes that its creator does not hold."""
+    """A key with scopes that the caller does not hold cannot be made, changed or revoked."""
 
     kind = Kind.FORBIDDEN
     reason = "MISSING_SCOPE"

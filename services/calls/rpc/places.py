@@ -17,12 +17,9 @@ def moment_place(token: str) -> tuple[datetime, UUID] | None:
     if not values:
         return None
     try:
-        at, item_id = datetime.fromisoformat(values[0]), UUID(values[1])
+        return pages.moment(values[0]), UUID(values[1])
     except ValueError:
         raise InvalidPageToken from None
-    if at.tzinfo is None:
-        raise InvalidPageToken
-    return at, item_id
 
 
 def number_place(token: str) -> tuple[int, UUID] | None:

@@ -111,7 +111,8 @@ class TwilioWebhooks:
             signed = twilio_signatures.is_signed_form(signature, url=url, fields=fields, token=found.secret)
         if not signed:
             raise TwilioSignatureInvalid
-        return found, dict(fields), body
+        # People cannot type NUL, and no database takes it; a STOP that has one is a STOP.
+        return found, {name: value.replace("\0", "") for name, value in fields}, body
 
     def _url(self, found: OpenSource, kind: str, query: bytes) -> str:
         url = f"{self._public_url}{sources.path(TWILIO, found.source.name)}/{kind}"

@@ -63,14 +63,17 @@ class ApiKeyServicer(gateway_pb2_grpc.ApiKeyServiceServicer):
             hourly_rate=request.hourly_rate if request.HasField("hourly_rate") else None,
             quota=request.quota if request.HasField("quota") else None,
         )
-        return _to_proto(
-            await api_keys.update(self._pool, UUID(request.id), change, org_id=principal().org_id)
+        caller = principal()
+        changed = await api_keys.update(
+            self._pool, UUID(request.id), change, org_id=caller.org_id, may=caller.may
         )
+        return _to_proto(changed)
 
     async def DeleteApiKey(
         self, request: gateway_pb2.DeleteApiKeyRequest, context: _Context
     ) -> empty_pb2.Empty:
-        await api_keys.delete(self._pool, UUID(request.id), org_id=principal().org_id)
+        caller = principal()
+        await api_keys.delete(self._pool, UUID(request.id), org_id=caller.org_id, may=caller.may)
         return empty_pb2.Empty()
 
 

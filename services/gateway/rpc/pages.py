@@ -1,6 +1,5 @@
 """Page tokens of lists that are sorted by creation time and id."""
 
-from datetime import datetime
 from uuid import UUID
 
 from libs.errors import InvalidPageToken
@@ -13,10 +12,7 @@ def place(token: str) -> Place | None:
     if not values:
         return None
     try:
-        created_at = datetime.fromisoformat(values[0])
-        if created_at.tzinfo is None:
-            raise InvalidPageToken
-        return created_at, UUID(values[1])
+        return pages.moment(values[0]), UUID(values[1])
     except ValueError:
         raise InvalidPageToken from None
 

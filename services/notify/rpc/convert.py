@@ -20,13 +20,9 @@ def place(page_token: str) -> tuple[datetime, UUID] | None:
     if not values:
         return None
     try:
-        at = datetime.fromisoformat(values[0])
-        item_id = UUID(values[1])
+        return pages.moment(values[0]), UUID(values[1])
     except ValueError:
         raise InvalidPageToken from None
-    if at.tzinfo is None:
-        raise InvalidPageToken
-    return at, item_id
 
 
 def next_page_token(

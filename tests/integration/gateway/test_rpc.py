@@ -122,11 +122,31 @@ async def test_nobody_gives_scopes_that_they_lack(gateway: Gateway) -> None:
     assert grpc.StatusCode.INVALID_ARGUMENT is await create([], "admin")
 
 
+async def test_nobody_changes_a_key_that_can_do_more_than_they_can(gateway: Gateway) -> None:
+    key = await gateway.key("admin")
+    small = gateway.caller("apiKeys:write", "apiKeys:read")
+    calls: list[Any] = [
+        gateway.api_keys.UpdateApiKey(
+            gateway_pb2.UpdateApiKeyRequest(id=key.id, enabled=False), metadata=small
+        ),
+        gateway.api_keys.DeleteApiKey(gateway_pb2.DeleteApiKeyRequest(id=key.id), metadata=small),
+    ]
+
+    for call in calls:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert grpc.StatusCode.PERMISSION_DENIED is code(refused)
+    unchanged = await gateway.api_keys.GetApiKey(gateway_pb2.GetApiKeyRequest(id=key.id), metadata=small)
+    assert unchanged.enabled
+
+
 async def test_only_the_sent_fields_of_a_key_change(gateway: Gateway) -> None:
     key = await gateway.key("calls:read", hourly_rate=7)
     request = gateway_pb2.UpdateApiKeyRequest(id=key.id, name="renamed", hourly_rate=0)
 
-    changed = await gateway.api_keys.UpdateApiKey(request, metadata=gateway.caller("apiKeys:write"))
+    changed = await gateway.api_keys.UpdateApiKey(
+        request, metadata=gateway.caller("apiKeys:write", "calls:read")
+    )
 
     assert ("renamed", 0, True, key.prefix) == (
         changed.name,

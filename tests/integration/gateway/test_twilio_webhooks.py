@@ -54,6 +54,12 @@ async def test_a_text_reaches_notify_and_its_reply_the_sender(gateway: Gateway) 
     assert ("+15550100500", "+15550100501") == (getattr(message, "from"), message.to)
 
 
+async def test_nul_in_a_text_does_not_hide_the_rest_of_it(gateway: Gateway) -> None:
+    assert 200 == (await send(gateway, SMS, {**TEXT, "Body": "\0STOP\0"})).status_code
+
+    assert ["STOP"] == [message.body for message in gateway.peers.notify.messages]
+
+
 async def test_no_reply_is_an_empty_response(gateway: Gateway) -> None:
     assert (await send(gateway, SMS, TEXT)).text.endswith("<Response></Response>")
 

@@ -156,10 +156,15 @@ def _method(peer: Peer, name: str) -> Any:
         "Both": peer.channel.stream_stream,
     }
     make: Any = kinds.get(name, peer.channel.unary_unary)
-    return make(f"/{SERVICE}/{name}", Request.SerializeToString, Response.FromString)
+    return make(f"/{SERVICE}/{name}", _serialized, Response.FromString)
 
 
-async def _call(peer: Peer, name: str, *requests: events_pb2.SubscribeRequest, **options: Any) -> str:
+def _serialized(request: Any) -> bytes:
+    content: bytes = request if isinstance(request, bytes) else request.SerializeToString()
+    return content
+
+
+async def _call(peer: Peer, name: str, *requests: events_pb2.SubscribeRequest | bytes, **options: Any) -> str:
     """The cursors that came back, joined."""
     requests = requests or (Request(after="a"),)
     argument = iter(requests) if name in ("Up", "Both") else requests[0]
@@ -171,7 +176,7 @@ async def _call(peer: Peer, name: str, *requests: events_pb2.SubscribeRequest, *
 
 
 async def _refused(
-    peer: Peer, name: str, *requests: events_pb2.SubscribeRequest, **options: Any
+    peer: Peer, name: str, *requests: events_pb2.SubscribeRequest | bytes, **options: Any
 ) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await _call(peer, name, *requests, **options)
@@ -228,6 +233,39 @@ async def test_rules_of_the_proto_are_enforced(peer: Peer, echo: Echo, name: str
     assert (error.kind, error.reason) == (Kind.BAD_INPUT, "INVALID_ARGUMENT")
     assert [violation.field for violation in error.violations] == ["after", "batch_max"]
     assert echo.principals == []
+
+
+@SHAPES
+async def test_text_with_nul_is_bad_input(peer: Peer, echo: Echo, name: str) -> None:
+    error = to_service_error(await _refused(peer, name, Request(after="a\0b")))
+
+    assert (error.kind, [violation.field for violation in error.violations]) == (Kind.BAD_INPUT, ["after"])
+    assert echo.principals == []
+
+
+@SHAPES
+@pytest.mark.parametrize("content", [b"\x0a\x01\xff", b"\x0a\xff", b"\xff" * 50])
+async def test_bytes_that_are_no_message_are_bad_input(
+    peer: Peer, echo: Echo, name: str, content: bytes
+) -> None:
+    error = await _refused(peer, name, content)
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "DecodeError" not in repr(error)
+    assert echo.principals == []
+
+
+async def test_the_longest_error_leaves_the_connection_to_others(peer: Peer, echo: Echo) -> None:
+    long = "x" * 100_000
+    _failing(
+        echo,
+        LimitExceeded(long, metadata={"name": long}, violations=[FieldViolation(long, long)] * 1000),
+    )
+
+    error = to_service_error(await _refused(peer, "Unary"))
+
+    assert (error.kind, error.reason) == (Kind.EXHAUSTED, "LIMIT_EXCEEDED")
+    assert len(error.violations) == 10
 
 
 @SHAPES

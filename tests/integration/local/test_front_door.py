@@ -324,6 +324,36 @@ async def test_a_transcoded_body_over_1_mib_is_413(http: httpx.AsyncClient) -> N
     assert 3 == answer.json()["code"]
 
 
+async def test_headers_that_services_do_not_take_are_431(http: httpx.AsyncClient) -> None:
+    fits = await http.get("/v2/calls", headers={**KEY, "x-large": "x" * 9_000})
+    too_large = await http.get("/v2/calls", headers={**KEY, "x-large": "x" * 11_000})
+
+    assert (200, 431) == (fits.status_code, too_large.status_code)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("grpc-timeout", "5S", 200),
+        ("grpc-timeout", "soon", 400),
+        ("grpc-timeout", "-1S", 400),
+        ("grpc-timeout", "", 400),
+        ("grpc-encoding", "identity", 200),
+        ("grpc-encoding", "soon", 400),
+        ("Any-Bin", "not base64!", 200),
+        ("grpc-status-details-bin", "%", 200),
+    ],
+)
+async def test_headers_that_only_grpc_reads_break_nothing(
+    http: httpx.AsyncClient, name: str, value: str, status: int
+) -> None:
+    answer = await http.get("/v2/calls", headers={**KEY, name: value})
+
+    assert status == answer.status_code
+    if status == 400:
+        assert 3 == answer.json()["code"]
+
+
 async def test_native_grpc_passes_on_the_same_port(door: str, upstream: Upstream) -> None:
     metadata = tuple(KEY.items())
     async with grpc.aio.insecure_channel(door.removeprefix("http://")) as channel:

@@ -1,0 +1,229 @@
+"""What may stand in no log, no trace and no refusal: people's data and secrets, sent in everywhere."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from libs.environment import Secret
+from services.gateway.domain import api_keys
+from tests.support.stack import Stack
+from tests.support.vapi_messages import report, said, status_update, tool_calls, tool_use
+from tests.support.waiting import eventually
+
+PHONE = "+14182607391"
+CONTACT = "+14182607398"
+NAME = "Zephyrine Quokkabottom"
+EMAIL = "zephyrine.quokka@example.test"
+ADDRESS = "4711 Wallaby Crescent"
+SENTENCE = "the purple wombat hums behind the boiler"
+PEOPLE = (PHONE, CONTACT, NAME, EMAIL, ADDRESS, SENTENCE)
+
+WRONG_KEY = api_keys.generate(lambda alphabet: alphabet[7])
+WRONG_SECRET = "canary-wrong-webhook-secret"
+HEADER_SECRET = "canary-x-vapi-secret-in-a-body"
+TWILIO_TOKEN = "canary-twilio-auth-token-in-a-body"
+NESTED_SECRET = "canary-api-key-in-the-arguments"
+IN_BODIES = (HEADER_SECRET, TWILIO_TOKEN, NESTED_SECRET)
+FAST = {"speed": 10.0, "reportDelaySeconds": 0.2, "callSeconds": [0.1, 0.3]}
+CALL_ID = "canary-call"
+
+
+class Told:
+    """The door with everything it refused, and the secrets that it gave away only once."""
+
+    def __init__(self, stack: Stack, http: httpx.AsyncClient) -> None:
+        self.stack = stack
+        self.http = http
+        self.refusals: list[str] = []
+        self.secrets = {WRONG_KEY, WRONG_SECRET, *IN_BODIES, stack.api_key}
+        kept = {str(value.reveal() if isinstance(value, Secret) else value) for value in self._kept()}
+        self.secrets |= {value for value in kept if len(value) >= 16}
+
+    def _kept(self) -> list[object]:
+        public = ("TWILIO_ACCOUNT_SID", "ORGANIZATION_ID")
+        return [value for name, value in self.stack.running.secrets.items() if name not in public]
+
+    async def ask(self, verb: str, path: str, **options: Any) -> dict[str, Any]:
+        options["headers"] = {"x-api-key": self.stack.api_key} | options.get("headers", {})
+        answer = await self.http.request(verb, path, **options)
+        if answer.is_error:
+            self.refusals.append(answer.text)
+        body: dict[str, Any] = answer.json() if answer.text.startswith("{") else {}
+        return body
+
+
+@pytest.fixture(scope="module")
+async def told(stack: Stack) -> AsyncIterator[Told]:
+    """Everything is sent once; the tests look at what it left behind."""
+    async with httpx.AsyncClient(base_url=stack.public_url, timeout=30) as http:
+        told = Told(stack, http)
+        await stack.sandbox.post("/sandbox/settings", FAST)
+        await make_secrets(told)
+        await send_webhooks(told)
+        await be_refused(told)
+        await be_refused_by_providers(told)
+        await campaign(told)
+        await settled(told)
+        yield told
+
+
+async def make_secrets(told: Told) -> None:
+    receiver = f"{told.stack.sandbox_url}/sandbox/receivers/canary"
+    webhook = await told.ask("POST", "/v2/webhooks", json={"url": receiver, "events": ["call.ended"]})
+    key = await told.ask("POST", "/v2/apiKeys", json={"name": "canary", "scopes": ["calls:read"]})
+    told.secrets |= {webhook["secret"], key["key"]}
+    await told.ask("GET", "/v2/calls", headers={"x-api-key": key["key"]})
+    await told.ask("POST", f"/v2/webhooks/{webhook['id']}:test", json={})
+    await told.ask("POST", f"/v2/webhooks/{webhook['id']}:rotateSecret", json={})
+
+
+def _echoing() -> list[bytes]:
+    """Webhooks as providers send them: with what we told them, secrets and all."""
+    call = {
+        "customer": {"number": PHONE, "name": NAME},
+        "assistant": {"server": {"url": "https://x.test", "secret": HEADER_SECRET}},
+    }
+    data = {"nom": NAME, "courriel": EMAIL, "adresse": ADDRESS, "description": f"Inondation. {SENTENCE}"}
+    lines = [said("user", SENTENCE, at=3)]
+    extra: dict[str, Any] = {
+        "phoneNumber": {"number": PHONE, "twilioAuthToken": TWILIO_TOKEN},
+        "headers": {"X-Vapi-Secret": HEADER_SECRET},
+    }
+    arguments = json.dumps({"description": SENTENCE, "api_key": NESTED_SECRET})
+    whole = report(CALL_ID, call=call, lines=lines, structured_data=data, summary=SENTENCE, **extra)
+    return [
+        status_update(CALL_ID, "in-progress", at=1, call=call, **extra),
+        tool_calls(CALL_ID, tool_use("t1", "classifyPriority", arguments), call=call, **extra),
+        whole,
+        whole[:-2],
+        whole.replace(b'"summary"', b'"\\ud800"'),
+    ]
+
+
+async def send_webhooks(told: Told) -> None:
+    for body in _echoing():
+        for secret in (told.stack.vapi_secret, WRONG_SECRET):
+            await told.ask("POST", told.stack.vapi_path, content=body, headers={"x-vapi-secret": secret})
+
+
+async def be_refused(told: Told) -> None:
+    """Bad bodies, bad keys, bad queries, each with somebody's data in it."""
+    for body in (
+        {"to": PHONE.removeprefix("+"), "body": SENTENCE},
+        {"to": [PHONE], "body": SENTENCE},
+        {"to": PHONE, "body": f"{SENTENCE}\0"},
+        {"to": PHONE, "body": SENTENCE * 100},
+    ):
+        await told.ask("POST", "/v2/messages", json=body)
+    await told.ask("POST", "/v2/messages", json={"to": PHONE, "body": SENTENCE}, headers={"x-api-key": ""})
+    for key in ({"x-api-key": WRONG_KEY}, {"authorization": f"Bearer {WRONG_KEY}"}):
+        await told.ask("GET", "/v2/calls", params={"customerNumber": PHONE}, headers=key)
+    await told.ask("GET", "/v2/calls", params={"customerNumber": PHONE})
+    await told.ask("GET", "/v2/calls", params={"customerNumber": PHONE, "colour": "blue"})
+    await told.ask("GET", "/v2/suppressions", params={"phoneNumber": PHONE, "pageToken": "x"})
+    for _ in range(2):
+        await told.ask("POST", "/v2/suppressions", json={"phoneNumber": PHONE, "channel": "SMS"})
+    await told.ask("POST", "/v2/messages", json={"to": PHONE, "body": SENTENCE})
+    source = {"name": "x", "provider": "twilio", "schemes": ["HMAC_BODY"], "secret": TWILIO_TOKEN}
+    await told.ask("POST", "/v2/sources", json=source)
+
+
+async def be_refused_by_providers(told: Told) -> None:
+    faults = {
+        "vapi.createCall": {"mode": "http", "status": 400, "callMade": False, "count": 1},
+        "twilio.createMessage": {"mode": "http", "status": 400, "callMade": False, "count": 1},
+    }
+    await told.stack.sandbox.post("/sandbox/faults", faults)
+    ids = {"providerAssistantId": "canary", "phoneNumberId": told.stack.phone_number_id}
+    await told.ask("POST", "/v2/calls", json={"customerNumber": CONTACT, "customerName": NAME, **ids})
+    await told.ask("POST", "/v2/calls", json={"customerNumber": CONTACT, "customerName": NAME, **ids})
+    sent = await told.ask("POST", "/v2/messages", json={"to": CONTACT, "body": SENTENCE})
+
+    async def given_up() -> bool:
+        message = await told.ask("GET", f"/v2/messages/{sent['id']}")
+        return message["status"] not in ("QUEUED", "SENDING")
+
+    await eventually(given_up, within_seconds=20)
+    await told.stack.sandbox.client.delete("/sandbox/faults")
+
+
+async def campaign(told: Told) -> None:
+    campaign = await told.stack.campaign(name="canary")
+    rows = f"name,business_name,phone\n{NAME},{ADDRESS},{CONTACT}\n{NAME},{ADDRESS},{PHONE}x\n"
+    await told.stack.api.upload(f"/v2/campaigns/{campaign['id']}/contacts:import", rows.encode())
+    path = f"/v2/campaigns/{campaign['id']}"
+    await told.ask("POST", f"{path}/contacts:import", content=f"{NAME},{PHONE}\n".encode())
+    await told.ask("POST", f"{path}:start", json={})
+    await told.stack.completed(campaign["id"], within=30)
+    await told.ask("GET", f"{path}/export.csv")
+
+
+async def settled(told: Told) -> None:
+    async def folded() -> bool:
+        return not (await told.ask("GET", "/v2/providerEvents", params={"state": "PENDING"}))[
+            "providerEvents"
+        ]
+
+    await eventually(folded)
+    # Spans leave the processes twice a second.
+    await asyncio.sleep(1.5)
+
+
+def leaks(text: str, canaries: set[str]) -> set[str]:
+    spelled = {canary: {canary, json.dumps(canary)[1:-1], canary.replace("+", "%2B")} for canary in canaries}
+    return {canary for canary, spellings in spelled.items() if any(one in text for one in spellings)}
+
+
+def written(data_dir: Path) -> dict[str, str]:
+    files = [*(data_dir / "logs").glob("*.log"), *data_dir.glob("traces.jsonl*")]
+    return {path.name: path.read_text("utf-8", "replace") for path in files}
+
+
+def test_no_log_and_no_trace_holds_any(told: Told) -> None:
+    files = written(told.stack.data_dir)
+
+    assert {"calls.log", "gateway.log", "envoy.log", "postgres.log", "traces.jsonl"} <= set(files)
+    assert '"path":"/v2/messages"' in files["envoy.log"]
+    found = {name: leaks(text, {*PEOPLE, *told.secrets}) for name, text in files.items()}
+    assert {} == {name: canaries for name, canaries in found.items() if canaries}
+
+
+def test_no_refusal_repeats_any(told: Told) -> None:
+    assert len(told.refusals) > 15
+    assert set() == leaks("\n".join(told.refusals), {*PEOPLE, *told.secrets})
+
+
+async def test_the_ledger_holds_no_secret(told: Told) -> None:
+    rows = await _ledger(told.stack)
+
+    bodies = [body.decode("utf-8", "replace") for body in rows if CALL_ID.encode() in body]
+    assert len(_echoing()) == len(bodies)
+    assert all(PHONE in body for body in bodies)
+    assert set() == leaks("\n".join(bodies), told.secrets)
+
+
+async def _ledger(stack: Stack) -> list[bytes]:
+    owner = str(stack.ready["databases"]["calls"])
+    secrets = stack.running.secrets
+    password = str(secrets["DATABASE_PASSWORD_CALLS_WORKER"])
+    # The worker, because row level security hides every row from the owner.
+    conn = await asyncpg.connect(owner, user="calls_worker", password=password)
+    try:
+        return [row["body"] for row in await conn.fetch("SELECT body FROM calls.provider_events")]
+    finally:
+        await conn.close()
+
+
+async def test_what_customers_read_holds_no_secret(told: Told) -> None:
+    calls = await told.stack.api.every("/v2/calls", "calls", direction="INBOUND")
+    [call] = [one for one in calls if one["providerCallId"] == CALL_ID]
+    texts = [await told.stack.api.get(f"/v2/calls/{call['id']}{part}") for part in ("/events", "/toolCalls")]
+
+    assert SENTENCE in json.dumps(texts)
+    assert set() == leaks(json.dumps([call, *texts]), told.secrets)
