@@ -64,7 +64,7 @@ class Loop:
         try:
             async with AsyncExitStack() as stack:
                 if self._lease is not None:
-                    if not await self._lease.acquire():
+                    if not await self._lease.hold():
                         return 0
                     await stack.enter_async_context(self._lease.kept())
                 handled = await self._measured_step()

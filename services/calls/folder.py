@@ -9,7 +9,7 @@ from libs.pg import Lease, Pool, Wakeup
 from services.calls.operations.fold import Fold
 
 CHANNEL: Final = "calls_ledger"
-_LEASE_SECONDS: Final = 10.0
+_LEASE_SECONDS: Final = 5.0
 _INTERVAL_SECONDS: Final = 1.0
 # What was just stored stays unreadable until every older transaction has ended; look again soon.
 _AGAIN_SECONDS: Final = (0.02, 0.08, 0.3)

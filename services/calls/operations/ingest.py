@@ -40,8 +40,8 @@ class Ingest:
         return stored
 
     async def feed(self, org_id: UUID, body: bytes) -> bool:
-        """Puts a message into the ledger that we learned from the provider otherwise than by webhook. False if
-        it was there."""
+        """Puts a message into the ledger that we learned from the provider otherwise than by webhook. False
+        if it was there."""
         webhook = IncomingWebhook(
             source_id=org_id,
             org_id=org_id,

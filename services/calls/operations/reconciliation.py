@@ -140,11 +140,17 @@ class Reconciliation:
                 attached = await settling.record_placed(
                     conn, call_id=state.call_id, provider_call_id=found.id
                 )
+                # Another row has the provider's id: a webhook told of the call without ours. That one follows
+                # the call; this one holds its line until the call is over.
+                closed = not attached and found.ended and await settling.give_up(conn, call_id=state.call_id)
+            if closed:
+                _settled.add(1, {"found": "ELSEWHERE"})
+                _log.warning("placement given up, its call is another row", call_id=str(state.call_id))
             if attached:
                 _settled.add(1, {"found": "PLACED"})
                 _log.info("unknown placement found", call_id=str(state.call_id))
                 await self._catch_up(state.org_id, found)
-        return attached
+        return attached or closed
 
     async def _count_miss(self, state: PlacementState) -> bool:
         async with transaction(self._pool) as conn:

@@ -319,3 +319,26 @@ async def test_an_old_placement_and_a_young_one_are_looked_for_apart(house: Hous
     assert await house.reconciliation.settle_placements() == 2
     assert len(windows) == 2
     assert max(windows) < timedelta(hours=1)
+
+
+async def test_a_placement_whose_call_stands_in_another_row_gives_its_line_back(house: House) -> None:
+    """A webhook without our id came before the answer to our POST, and its row keeps the provider's id."""
+    call_id = await unknown_call(house, call_made=True)
+    (made,) = house.provider.calls
+    await house.database.fetch(
+        """
+        INSERT INTO calls.calls (org_id, provider, provider_call_id, direction, status)
+        VALUES ($1, 'vapi', $2, 'INBOUND', 'QUEUED')
+        """,
+        ORG,
+        made,
+    )
+    assert await house.reconciliation.settle_placements() == 0
+    assert await house.lines_in_use() == 1
+    house.provider.change(made, status="ended")
+    await house.age(call_id, 80)
+
+    assert await house.reconciliation.settle_placements() == 1
+
+    assert (await house.call(call_id))["status"] == "FAILED"
+    assert (await house.lines_in_use(), await house.events()) == (0, ["failed"])

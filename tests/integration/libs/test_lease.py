@@ -101,3 +101,22 @@ async def test_two_loops_with_one_lease_never_step_together(calls_worker: pg.Poo
     assert (together, steps > 3) == (1, True)
     # A stopped loop lets the next one in at once.
     assert await _lease(calls_worker).acquire()
+
+
+async def test_a_lease_that_is_held_is_not_asked_for_again_at_each_step(
+    log_database: Database, calls_worker: pg.Pool
+) -> None:
+    lease = _lease(calls_worker, ttl_seconds=0.6)
+    assert await lease.hold()
+    [before] = await log_database.fetch("SELECT expires_at FROM calls.leases")
+    assert await lease.hold()
+    [same] = await log_database.fetch("SELECT expires_at FROM calls.leases")
+    await asyncio.sleep(0.25)
+    assert await lease.hold()
+    [renewed] = await log_database.fetch("SELECT expires_at FROM calls.leases")
+
+    assert before["expires_at"] == same["expires_at"] < renewed["expires_at"]
+    await lease.release()
+    other = _lease(calls_worker, ttl_seconds=0.6)
+    assert await other.acquire()
+    assert not await lease.hold()
