@@ -22,7 +22,7 @@ from prometheus_client import start_http_server
 
 from libs.environment import ConfigurationError
 from libs.telemetry import logs
-from libs.telemetry.tracing import QuietTracerProvider, WithoutOrphanQueries
+from libs.telemetry.tracing import QuietTracerProvider, WithoutNoise
 
 _FLUSH_MILLISECONDS_MAX = 3000
 
@@ -122,7 +122,7 @@ def _sampler(environ: Mapping[str, str]) -> Sampler:
     if name not in _SAMPLERS:
         raise ConfigurationError([f"OTEL_TRACES_SAMPLER must be one of {', '.join(_SAMPLERS)}, not {name!r}"])
     try:
-        return WithoutOrphanQueries(_SAMPLERS[name](float(argument)))
+        return WithoutNoise(_SAMPLERS[name](float(argument)))
     except ValueError:
         raise ConfigurationError([f"OTEL_TRACES_SAMPLER_ARG must be 0 to 1, not {argument!r}"]) from None
 

@@ -71,9 +71,13 @@ def _span_context(traceparent: str) -> SpanContext:
     return trace.get_current_span(extracted).get_span_context()
 
 
-class WithoutOrphanQueries(Sampler):
-    """Drops SQL and HTTP spans that would be a trace of their own: polling loops would bury everything
-    else."""
+# Every transaction has them, and they say no more than the statements between them.
+_FRAME_STATEMENTS = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+
+
+class WithoutNoise(Sampler):
+    """Drops SQL and HTTP spans that would be a trace of their own, because polling loops would bury
+    everything else, and the spans of a transaction's frame."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
@@ -88,20 +92,22 @@ class WithoutOrphanQueries(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        orphan = not trace.get_current_span(parent_context).get_span_context().is_valid
-        if (
-            orphan
-            and kind is SpanKind.CLIENT
-            and attributes
-            and ("db.system" in attributes or "http.method" in attributes)
-        ):
+        if kind is SpanKind.CLIENT and attributes and _is_noise(parent_context, name, attributes):
             return SamplingResult(Decision.DROP)
         return self._sampler.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
 
     def get_description(self) -> str:
-        return f"WithoutOrphanQueries({self._sampler.get_description()})"
+        return f"WithoutNoise({self._sampler.get_description()})"
+
+
+def _is_noise(parent_context: Context | None, name: str, attributes: Mapping[str, AttributeValue]) -> bool:
+    is_query = "db.system" in attributes
+    if is_query and name.rstrip(";") in _FRAME_STATEMENTS:
+        return True
+    orphan = not trace.get_current_span(parent_context).get_span_context().is_valid
+    return orphan and (is_query or "http.method" in attributes)
 
 
 class QuietTracerProvider(trace.TracerProvider):

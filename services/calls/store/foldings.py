@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.pg import Connection
 from services.calls.domain.webhooks import LedgerEntry
-from services.calls.store.ledger import Place
+from services.calls.store.ledger import BATCH_BYTES_MAX, Place
 
 
 async def lock_place(conn: Connection) -> tuple[Place, datetime]:
@@ -102,15 +102,28 @@ async def queue_replays(
 
 
 async def take_replays(conn: Connection, *, limit: int) -> list[tuple[UUID, datetime]]:
-    """The oldest requests, taken out of the queue with this transaction."""
+    """The oldest requests, taken out of the queue with this transaction, as many as fit into memory; the one
+    folder that holds the place may."""
     rows = await conn.fetch(
         """
         DELETE FROM calls.replays
          WHERE position IN (
-               SELECT position FROM calls.replays ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED)
+               SELECT position
+                 FROM (SELECT oldest.position,
+                              sum(coalesce(octet_length(entry.body), 0)) OVER (ORDER BY oldest.position) AS bytes,
+                              row_number() OVER (ORDER BY oldest.position) AS turn
+                         FROM (SELECT position, provider_event_id, received_at
+                                 FROM calls.replays
+                                ORDER BY position
+                                LIMIT $1) AS oldest
+                         LEFT JOIN calls.provider_events AS entry
+                           ON entry.id = oldest.provider_event_id
+                          AND entry.received_at = oldest.received_at) AS summed
+                WHERE bytes <= $2 OR turn = 1)
         RETURNING provider_event_id, received_at
         """,
         limit,
+        BATCH_BYTES_MAX,
     )
     return [(row["provider_event_id"], row["received_at"]) for row in rows]
 

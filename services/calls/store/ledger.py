@@ -10,7 +10,7 @@ from libs.pg import Connection
 from services.calls.domain.webhooks import Head, IncomingWebhook, LedgerEntry, LedgerRow
 
 # A batch of entries held in memory at once; one that is larger comes alone.
-_BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
+BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ async def read_after(conn: Connection, place: Place, *, limit: int) -> tuple[lis
         place.xid,
         place.position,
         limit,
-        _BATCH_BYTES_MAX,
+        BATCH_BYTES_MAX,
     )
     if not rows:
         return [], place

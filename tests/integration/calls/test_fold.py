@@ -249,9 +249,25 @@ async def test_replaying_applied_webhooks_changes_nothing(house: House) -> None:
     assert 10 == await house.count("call_events")
 
 
-async def _replay_all(house: House) -> int:
+async def test_large_webhooks_are_replayed_a_few_at_a_time(house: House) -> None:
+    seven_mebibytes = b"x" * (7 * 1024 * 1024)
+    for number in range(3):
+        await house.told(
+            b'{"message":{"type":"hang","call":{"id":"%d"},"x":"%s"}}' % (number, seven_mebibytes)
+        )
+
+    assert 3 == await _queue_all(house)
+
+    assert [2, 1, 0] == [await house.fold.step() for _ in range(3)]
+
+
+async def _queue_all(house: House) -> int:
     async with transaction(house.request_pool, org_id=ORG) as conn:
-        queued = await foldings.queue_replays(conn, since=None, until=None, message_type=None, limit=1000)
+        return await foldings.queue_replays(conn, since=None, until=None, message_type=None, limit=1000)
+
+
+async def _replay_all(house: House) -> int:
+    queued = await _queue_all(house)
     await house.fold_all()
     return queued
 

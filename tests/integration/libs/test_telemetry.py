@@ -115,6 +115,7 @@ async def test_spans_arrive_in_one_trace_without_personal_data(log_database: Dat
     assert collector.services == {"calls"}
     by_name = {span.name: span for span in collector.spans}
     assert {"work", RPC, "GET", "SELECT"} <= by_name.keys()
+    assert not {"BEGIN", "COMMIT"} & {name.rstrip(";") for name in by_name}
     assert len({span.trace_id for span in collector.spans}) == 1
     kinds = sorted(span.kind for span in collector.spans if span.name == RPC)
     assert kinds == [trace_pb2.Span.SPAN_KIND_SERVER, trace_pb2.Span.SPAN_KIND_CLIENT]
