@@ -110,7 +110,8 @@ async def take_replays(conn: Connection, *, limit: int) -> list[tuple[UUID, date
          WHERE position IN (
                SELECT position
                  FROM (SELECT oldest.position,
-                              sum(coalesce(octet_length(entry.body), 0)) OVER (ORDER BY oldest.position) AS bytes,
+                              sum(coalesce(octet_length(entry.body), 0))
+                                  OVER (ORDER BY oldest.position) AS bytes,
                               row_number() OVER (ORDER BY oldest.position) AS turn
                          FROM (SELECT position, provider_event_id, received_at
                                  FROM calls.replays
