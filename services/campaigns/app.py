@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc.aio
 
 from callplane.campaigns.v2 import assistants_pb2_grpc, campaigns_pb2_grpc
 from callplane.events.v1 import events_pb2_grpc
-from libs import pg, telemetry
+from libs import pg
 from libs.environment import Secret
 from libs.loops import Loop
 from libs.outbox import Consumer, DeadEventServicer, EventServicer
@@ -32,9 +31,6 @@ from services.campaigns.rpc.assistants import AssistantServicer
 from services.campaigns.rpc.campaigns import CampaignServicer
 
 SERVICE = "campaigns"
-_MIGRATIONS = Path(__file__).parent / "migrations"
-
-_log = telemetry.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +55,6 @@ class _Loops:
             self.events.run(),
             housekeeper(self.keys).run(),
         ]
-
-
-async def migrated(database_url: Secret) -> None:
-    names = await pg.migrate(database_url.reveal(), schema=SERVICE, folder=_MIGRATIONS)
-    _log.info("migrations done", applied=len(names))
 
 
 @asynccontextmanager

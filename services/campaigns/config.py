@@ -64,11 +64,3 @@ class Config:
             reader.problem("CAMPAIGNS_INTENT_SECONDS", "must be greater than CAMPAIGNS_PLACE_SECONDS")
         reader.finish()
         return config
-
-
-def owner_database_url(environ: Mapping[str, str]) -> Secret:
-    """For migrations alone; a running service does not have it."""
-    reader = EnvironmentReader(environ, prefix="CAMPAIGNS_")
-    url = reader.secret("OWNER_DATABASE_URL")
-    reader.finish()
-    return url

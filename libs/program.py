@@ -1,0 +1,71 @@
+"""The life of a service's process: bring the schema up to date and end, or serve until told to stop."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import uvloop
+
+from libs import telemetry
+from libs.environment import ConfigurationError, EnvironmentReader
+from libs.pg import migrate
+from libs.telemetry import logs
+
+Config = TypeVar("Config")
+
+EXIT_USAGE: Final = 2
+
+
+def run(
+    service: str,
+    arguments: Sequence[str],
+    *,
+    migrations: Path,
+    configured: Callable[[Mapping[str, str]], Config],
+    running: Callable[[Config], AbstractAsyncContextManager[object]],
+) -> int:
+    """The exit status of `python -m services.<service> [migrate]`. What is wrong with the environment is said
+    on standard error, all of it at once."""
+    if list(arguments) not in ([], ["migrate"]):
+        return _refused(f"usage: python -m services.{service} [migrate]")
+    try:
+        if arguments:
+            logs.configure(service, level=os.environ.get("LOG_LEVEL", "INFO"), stack_traces=False)
+            asyncio.run(migrate(_owner_url(service), schema=service, folder=migrations))
+            return 0
+        config = configured(os.environ)
+        process = telemetry.setup(service, os.environ)
+    except ConfigurationError as error:
+        return _refused(str(error))
+    log = telemetry.logger(f"services.{service}")
+    # Secrets in a configuration show as ***.
+    log.info("starting", config=repr(config))
+    uvloop.run(_serve(running(config)))
+    log.info("stopped")
+    process.shutdown()
+    return 0
+
+
+async def _serve(service: AbstractAsyncContextManager[object]) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with service:
+        await stopped.wait()
+
+
+def _owner_url(service: str) -> str:
+    env = EnvironmentReader(os.environ)
+    url = env.secret(f"{service.upper()}_OWNER_DATABASE_URL")
+    env.finish()
+    return url.reveal()
+
+
+def _refused(why: str) -> int:
+    print(why, file=sys.stderr)  # noqa: T201  logs are not set up without a configuration
+    return EXIT_USAGE
