@@ -1,6 +1,7 @@
 """The outbound story: a campaign from a file to its end, as the sandbox saw it."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
@@ -22,6 +23,27 @@ async def test_a_campaign_calls_everybody_once_under_its_cap(stack: Stack) -> No
     assert 0 < await stack.max_active(campaign["id"]) <= CAP
     assert (CONTACTS, CONTACTS, 0) == tuple(done["stats"][f] for f in ("contacts", "attempts", "active"))
     assert done["startedAt"] <= done["completedAt"]
+
+
+async def test_what_the_providers_are_asked_is_what_their_specifications_allow(stack: Stack) -> None:
+    await stack.sandbox.post("/sandbox/settings", FAST)
+    since = datetime.now(UTC).isoformat()
+    config = {"model": {"provider": "openai", "model": "gpt-4o-mini"}}
+    assistant = await stack.api.post("/v2/assistants", {"name": "By the book", "config": config})
+    campaign = await stack.campaign(name="by the book", contacts=1, assistantId=assistant["id"])
+    await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+    message = {"to": "+14182660999", "body": "Bonjour, votre technicien arrive."}
+    await stack.api.post("/v2/messages", message)
+    await stack.completed(campaign["id"])
+
+    async def asked() -> set[str]:
+        requests = (await stack.sandbox.get("/sandbox/requests", since=since))["requests"]
+        assert [] == [request for request in requests if request.get("contractViolation")]
+        wanted = ("/vapi/assistant", "/vapi/call", "Messages.json")
+        found = {end for end in wanted for r in requests if r["method"] == "POST" and r["path"].endswith(end)}
+        return found if len(found) == len(wanted) else set()
+
+    await eventually(asked)
 
 
 async def test_the_stats_become_those_of_the_calls(stack: Stack) -> None:

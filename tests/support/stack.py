@@ -22,6 +22,7 @@ from libs.rpc import Peer, PrincipalSigner
 from tests.support.waiting import eventually
 
 FIRST_CONTACT = 14182660100
+OFFICIAL = (Path(__file__).parents[2] / "../shared/providers").resolve()
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,9 @@ class Stack:
 @asynccontextmanager
 async def started(data_dir: Path, **environ: str) -> AsyncIterator[Stack]:
     """A stack of its own in `data_dir`, on free ports; `environ` lies over the processes' environment."""
+    if OFFICIAL.is_dir():
+        # Then the sandbox holds every request against the providers' own specifications too.
+        environ = {"SANDBOX_OPENAPI_DIR": str(OFFICIAL), **environ}
     defaults = {"CALLPLANE_DATA_DIR": str(data_dir), "CALLPLANE_PORT": "0", "CALLPLANE_SANDBOX_PORT": "0"}
     settings = Settings.from_env({"PATH": os.environ["PATH"], "HOME": str(data_dir), **defaults, **environ})
     async with (
