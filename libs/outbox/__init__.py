@@ -20,7 +20,7 @@ Each service's first migration contains this text, with its own name for `calls`
     );
     ALTER TABLE calls.outbox ENABLE ROW LEVEL SECURITY;
     ALTER TABLE calls.outbox FORCE ROW LEVEL SECURITY;
-    CREATE POLICY tenant ON calls.outbox TO calls
+    CREATE POLICY tenant ON calls.outbox TO calls, calls_owner
         USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
         WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
     CREATE POLICY worker ON calls.outbox TO calls_worker USING (true) WITH CHECK (true);

@@ -403,7 +403,7 @@ BEGIN
         EXECUTE format('ALTER TABLE calls.%I ENABLE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format('ALTER TABLE calls.%I FORCE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format(
-            'CREATE POLICY tenant ON calls.%I TO calls
+            'CREATE POLICY tenant ON calls.%I TO calls, calls_owner
                  USING (org_id = NULLIF(current_setting(''app.org_id'', true), '''')::uuid)
                  WITH CHECK (org_id = NULLIF(current_setting(''app.org_id'', true), '''')::uuid)', tenant_table);
         EXECUTE format('CREATE POLICY worker ON calls.%I TO calls_worker USING (true) WITH CHECK (true)', tenant_table);

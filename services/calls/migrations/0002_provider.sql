@@ -39,14 +39,14 @@ CREATE INDEX lines_retiring ON calls.lines (account_id) WHERE retiring;
 
 ALTER TABLE calls.provider_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE calls.provider_accounts FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON calls.provider_accounts TO calls
+CREATE POLICY tenant ON calls.provider_accounts TO calls, calls_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON calls.provider_accounts TO calls_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE calls.lines ENABLE ROW LEVEL SECURITY;
 ALTER TABLE calls.lines FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON calls.lines TO calls
+CREATE POLICY tenant ON calls.lines TO calls, calls_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON calls.lines TO calls_worker USING (true) WITH CHECK (true);

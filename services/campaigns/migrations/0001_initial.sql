@@ -269,7 +269,7 @@ BEGIN
         EXECUTE format('ALTER TABLE campaigns.%I ENABLE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format('ALTER TABLE campaigns.%I FORCE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format($policy$
-            CREATE POLICY tenant ON campaigns.%I TO campaigns
+            CREATE POLICY tenant ON campaigns.%I TO campaigns, campaigns_owner
             USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
             WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)$policy$, tenant_table);
         EXECUTE format('CREATE POLICY worker ON campaigns.%I TO campaigns_worker USING (true) WITH CHECK (true)', tenant_table);

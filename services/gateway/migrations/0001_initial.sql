@@ -65,16 +65,16 @@ ALTER TABLE gateway.api_key_usage FORCE ROW LEVEL SECURITY;
 ALTER TABLE gateway.sources ENABLE ROW LEVEL SECURITY;
 ALTER TABLE gateway.sources FORCE ROW LEVEL SECURITY;
 
-CREATE POLICY tenant ON gateway.organizations TO gateway
+CREATE POLICY tenant ON gateway.organizations TO gateway, gateway_owner
     USING (id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (id = NULLIF(current_setting('app.org_id', true), '')::uuid);
-CREATE POLICY tenant ON gateway.api_keys TO gateway
+CREATE POLICY tenant ON gateway.api_keys TO gateway, gateway_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
-CREATE POLICY tenant ON gateway.api_key_usage TO gateway
+CREATE POLICY tenant ON gateway.api_key_usage TO gateway, gateway_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
-CREATE POLICY tenant ON gateway.sources TO gateway
+CREATE POLICY tenant ON gateway.sources TO gateway, gateway_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 
@@ -109,7 +109,7 @@ CREATE TABLE gateway.outbox (
 );
 ALTER TABLE gateway.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE gateway.outbox FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON gateway.outbox TO gateway
+CREATE POLICY tenant ON gateway.outbox TO gateway, gateway_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON gateway.outbox TO gateway_worker USING (true) WITH CHECK (true);

@@ -320,77 +320,77 @@ SELECT notify.create_partitions((now() AT TIME ZONE 'UTC')::date - 31, 5);
 
 ALTER TABLE notify.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.outbox FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.outbox TO notify
+CREATE POLICY tenant ON notify.outbox TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.outbox TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.messages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.messages FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.messages TO notify
+CREATE POLICY tenant ON notify.messages TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.messages TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.message_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.message_attempts FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.message_attempts TO notify
+CREATE POLICY tenant ON notify.message_attempts TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.message_attempts TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.received_messages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.received_messages FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.received_messages TO notify
+CREATE POLICY tenant ON notify.received_messages TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.received_messages TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.alert_policies ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.alert_policies FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.alert_policies TO notify
+CREATE POLICY tenant ON notify.alert_policies TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.alert_policies TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.alerts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.alerts FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.alerts TO notify
+CREATE POLICY tenant ON notify.alerts TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.alerts TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.suppressions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.suppressions FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.suppressions TO notify
+CREATE POLICY tenant ON notify.suppressions TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.suppressions TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.webhooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.webhooks FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.webhooks TO notify
+CREATE POLICY tenant ON notify.webhooks TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.webhooks TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.webhook_secrets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.webhook_secrets FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.webhook_secrets TO notify
+CREATE POLICY tenant ON notify.webhook_secrets TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.webhook_secrets TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.deliveries FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.deliveries TO notify
+CREATE POLICY tenant ON notify.deliveries TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.deliveries TO notify_worker USING (true) WITH CHECK (true);
 
 ALTER TABLE notify.delivery_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notify.delivery_attempts FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON notify.delivery_attempts TO notify
+CREATE POLICY tenant ON notify.delivery_attempts TO notify, notify_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON notify.delivery_attempts TO notify_worker USING (true) WITH CHECK (true);

@@ -1,5 +1,6 @@
 """What the catalog must say of every schema, whoever wrote the migration."""
 
+import asyncpg
 import pytest
 
 from tests.support.postgres import SERVICES, Database
@@ -85,6 +86,21 @@ async def test_the_request_role_sees_its_organization_only(database: Database) -
         for row in rows
         if "app.org_id" not in (row["qual"] or "app.org_id")
     ]
+
+
+async def test_the_owner_too_sees_the_organization_it_names_and_nothing_without_one(
+    database: Database,
+) -> None:
+    """Operators look in with the owner's password; forced policies hold for it as well."""
+    await database.execute("INSERT INTO gateway.organizations (name) VALUES ('One'), ('Two')")
+    [one] = await database.fetch("SELECT id FROM gateway.organizations WHERE name = 'One'")
+    connection = await asyncpg.connect(database.dsn("gateway_owner"))
+    try:
+        assert 0 == await connection.fetchval("SELECT count(*) FROM gateway.organizations")
+        await connection.execute("SELECT set_config('app.org_id', $1, false)", str(one["id"]))
+        assert "One" == await connection.fetchval("SELECT name FROM gateway.organizations")
+    finally:
+        await connection.close()
 
 
 async def test_every_other_table_is_known_to_hold_nobodys_data(database: Database) -> None:
