@@ -1,5 +1,6 @@
 """Switches telemetry on for a process, as the OTEL_* variables say."""
 
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -96,6 +97,8 @@ def _provide(service: str, environ: Mapping[str, str]) -> TracerProvider:
 
 
 def _instrument() -> None:
+    # The stable conventions. Set for good and not by default: hiding URLs relies on the attribute's name.
+    os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http,database"
     quiet = QuietTracerProvider()
     queries = AsyncPGInstrumentor(capture_parameters=False)
     queries.instrument(tracer_provider=quiet)
@@ -109,7 +112,7 @@ def _hide_url(span: Span, request: RequestInfo) -> None:
     url = httpx.URL(str(request.url))
     if span.is_recording():
         origin = f"{url.scheme}://{url.netloc.decode('ascii')}/"
-        span.set_attribute("http.url", origin)
+        span.set_attribute("url.full", origin)
 
 
 async def _hide_url_async(span: Span, request: RequestInfo) -> None:

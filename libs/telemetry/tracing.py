@@ -103,11 +103,11 @@ class WithoutNoise(Sampler):
 
 
 def _is_noise(parent_context: Context | None, name: str, attributes: Mapping[str, AttributeValue]) -> bool:
-    is_query = "db.system" in attributes
+    is_query = "db.system.name" in attributes
     if is_query and name.rstrip(";") in _FRAME_STATEMENTS:
         return True
     orphan = not trace.get_current_span(parent_context).get_span_context().is_valid
-    return orphan and (is_query or "http.method" in attributes)
+    return orphan and (is_query or "http.request.method" in attributes)
 
 
 class QuietTracerProvider(trace.TracerProvider):

@@ -115,6 +115,9 @@ async def test_spans_arrive_in_one_trace_without_personal_data(log_database: Dat
     assert collector.services == {"calls"}
     by_name = {span.name: span for span in collector.spans}
     assert {"work", RPC, "GET", "SELECT"} <= by_name.keys()
+    attributes = {name: {pair.key for pair in span.attributes} for name, span in by_name.items()}
+    assert {"db.system.name", "db.query.text"} <= attributes["SELECT"]
+    assert {"http.request.method", "url.full"} <= attributes["GET"]
     assert not {"BEGIN", "COMMIT"} & {name.rstrip(";") for name in by_name}
     assert len({span.trace_id for span in collector.spans}) == 1
     kinds = sorted(span.kind for span in collector.spans if span.name == RPC)
