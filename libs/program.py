@@ -13,11 +13,12 @@ import uvloop
 
 from libs import telemetry
 from libs.environment import ConfigurationError, EnvironmentReader
-from libs.pg import migrate
+from libs.pg import MigrationError, migrate
 from libs.telemetry import logs
 
 Config = TypeVar("Config")
 
+EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 
 
@@ -35,9 +36,7 @@ def run(
         return _refused(f"usage: python -m services.{service} [migrate]")
     try:
         if arguments:
-            logs.configure(service, level=os.environ.get("LOG_LEVEL", "INFO"), stack_traces=False)
-            asyncio.run(migrate(_owner_url(service), schema=service, folder=migrations))
-            return 0
+            return _migrated(service, migrations)
         config = configured(os.environ)
         process = telemetry.setup(service, os.environ)
     except ConfigurationError as error:
@@ -48,6 +47,16 @@ def run(
     uvloop.run(_serve(running(config)))
     log.info("stopped")
     process.shutdown()
+    return 0
+
+
+def _migrated(service: str, migrations: Path) -> int:
+    logs.configure(service, level=os.environ.get("LOG_LEVEL", "INFO"), stack_traces=False)
+    try:
+        asyncio.run(migrate(_owner_url(service), schema=service, folder=migrations))
+    except (MigrationError, OSError) as error:
+        print(f"{service} cannot be migrated: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_FAILED
     return 0
 
 

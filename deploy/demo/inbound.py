@@ -24,6 +24,9 @@ CASES: tuple[tuple[str, int], ...] = (
 NEVER_ENDED = "never_ended"
 # Numbers of Montreal's form; only the sandbox ever sees them.
 FIRST_CUSTOMER = 15142250100
+# Each run has customers of its own: a caller known from an earlier run would only update a lead.
+NUMBERS_PER_RUN = 200
+RUNS = 500
 GAP_SECONDS = 0.15
 FOLD_SECONDS_MAX = 60.0
 POLL_SECONDS = 0.25
@@ -44,16 +47,17 @@ class InboundCalls:
         return Counter(call.get("priority", "-") for call in self.ended)
 
 
-def planned() -> list[tuple[str, str]]:
-    """(script, customer number) of every call, in the order in which they ring."""
-    scripts = [script for script, count in CASES for _ in range(count)]
-    return [(script, f"+{FIRST_CUSTOMER + 7 * index}") for index, script in enumerate(scripts)]
+def planned() -> list[str]:
+    """The script of every call, in the order in which they ring."""
+    return [script for script, count in CASES for _ in range(count)]
 
 
-async def ring(sandbox: Door) -> dict[str, str]:
+async def ring(sandbox: Door, *, run: int) -> dict[str, str]:
     """Starts the calls one after another; answers script by provider call id."""
     scripts = {}
-    for script, customer in planned():
+    first = FIRST_CUSTOMER + run % RUNS * NUMBERS_PER_RUN
+    for index, script in enumerate(planned()):
+        customer = f"+{first + 7 * index}"
         call = await sandbox.post("/sandbox/inboundCalls", {"script": script, "customer": customer})
         scripts[call["id"]] = script
         await asyncio.sleep(GAP_SECONDS)

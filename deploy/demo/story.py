@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,7 +18,6 @@ from deploy.demo.clients import DemoFailed, Door, open_door
 
 Ready: TypeAlias = Mapping[str, Any]
 
-RECEIVER = "demo"
 EVENTS = ["call.started", "call.ended", "call.failed", "transcript.ready", "lead.created"]
 EVENTS += ["campaign.started", "campaign.completed"]
 # Lively, and not gentle: a fifth of the webhooks come twice, and the rest in any order.
@@ -29,6 +29,8 @@ SANDBOX_SETTINGS = {
 }
 SANDBOX_FAULTS = {"webhooks": {"duplicate": 0.2, "shuffle": True, "delayMs": [0, 150]}}
 QUIET_SECONDS_MAX = 60.0
+# No run is shorter, so no two of them have the same customers.
+SECONDS_PER_RUN = 15
 POLL_SECONDS = 0.3
 
 
@@ -40,9 +42,8 @@ async def run(console: Console, ready: Ready, *, traces: Path) -> tuple[Evidence
         since = datetime.now(UTC)
         await sandbox.post("/sandbox/settings", SANDBOX_SETTINGS)
         await sandbox.post("/sandbox/faults", SANDBOX_FAULTS)
-        webhook = await api.post(
-            "/v2/webhooks", {"url": f"{ready['sandbox_url']}/sandbox/receivers/{RECEIVER}", "events": EVENTS}
-        )
+        receiver = f"{ready['sandbox_url']}/sandbox/receivers/demo-{since:%Y%m%d%H%M%S}"
+        webhook = await api.post("/v2/webhooks", {"url": receiver, "events": EVENTS})
         try:
             evidence = await _told(console, ready, api, sandbox, webhook=webhook, since=since, traces=traces)
         finally:
@@ -76,7 +77,7 @@ async def _told(
                     outbound.run(api, campaign, imported, traceparent=traceparent, progress=follow)
                 )
                 rang = tasks.create_task(
-                    _inbound(api, sandbox, done=lambda n: bars.update(ringing, completed=n))
+                    _inbound(api, sandbox, since=since, done=lambda n: bars.update(ringing, completed=n))
                 )
         except ExceptionGroup as failures:
             # The first one is the story; the other half was cancelled because of it.
@@ -94,8 +95,10 @@ async def _told(
     )
 
 
-async def _inbound(api: Door, sandbox: Door, *, done: Callable[[int], None]) -> inbound.InboundCalls:
-    scripts = await inbound.ring(sandbox)
+async def _inbound(
+    api: Door, sandbox: Door, *, since: datetime, done: Callable[[int], None]
+) -> inbound.InboundCalls:
+    scripts = await inbound.ring(sandbox, run=int(since.timestamp()) // SECONDS_PER_RUN)
     calls = await inbound.recorded(api, scripts)
     done(len(calls.records))
     return calls
@@ -133,7 +136,7 @@ async def _evidence(
         sandbox_messages=[
             m for m in (await sandbox.get("/sandbox/messages"))["messages"] if m["sid"] in sent
         ],
-        received=(await sandbox.get(f"/sandbox/receivers/{RECEIVER}"))["requests"],
+        received=(await sandbox.get(urlsplit(webhook["url"]).path))["requests"],
         webhook_secret=webhook["secret"],
         max_active=provider_calls["maxActiveByCampaign"].get(dialed.campaign["id"], 0),
         trace=await trace.collected(traces, trace_id),

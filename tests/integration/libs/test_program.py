@@ -46,3 +46,15 @@ async def test_migrating_brings_the_schema_up_to_date_and_says_so_in_json(blank_
     assert (0, 0, "") == (first, again, errors)
     assert "migration applied" in [json.loads(line)["message"] for line in output.splitlines()]
     assert "" == nothing
+
+
+async def test_a_schema_that_does_not_fit_is_said_in_one_sentence(blank_database: Database) -> None:
+    owner = {"GATEWAY_OWNER_DATABASE_URL": blank_database.dsn("gateway_owner")}
+    await ended("gateway", "migrate", **owner)
+    await blank_database.execute("UPDATE gateway.migrations SET sha256 = 'other'")
+
+    status, _, errors = await ended("gateway", "migrate", **owner)
+
+    assert 1 == status
+    assert errors.startswith("gateway cannot be migrated: 0001_initial.sql was changed after it was applied")
+    assert 1 == len(errors.splitlines())
