@@ -69,6 +69,10 @@ class Plan:
         return f"http://{LOCALHOST}:{self.ports.sandbox}"
 
     @property
+    def gateway_url(self) -> str:
+        return f"http://{LOCALHOST}:{self.ports.gateway_http}"
+
+    @property
     def vapi_webhook_url(self) -> str:
         return f"{self.public_url}/hooks/vapi/{VAPI_SOURCE}"
 

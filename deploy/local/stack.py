@@ -41,6 +41,8 @@ class RunningStack(Mapping[str, Any]):
 
     def __init__(self, plan: Plan, *, pids: Callable[[], Mapping[str, int]]) -> None:
         self.secrets: Mapping[str, str] = plan.secrets
+        # Behind the public door; only measurements go past Envoy.
+        self.gateway_url = plan.gateway_url
         self._pids = pids
         self._document = _described(plan)
 
