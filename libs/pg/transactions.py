@@ -30,6 +30,8 @@ _UNAVAILABLE: tuple[type[BaseException], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # The pool restores a lost connection while somebody asks for it: two hands on one holder.
+    asyncpg.InternalClientError,
     ConnectionError,
     # The driver's own limit, for a connection that went silent.
     TimeoutError,

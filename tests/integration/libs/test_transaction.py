@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -215,3 +216,15 @@ async def test_a_database_that_stays_away_is_reported_in_the_end(unused_tcp_port
             size_max=1,
             start_seconds_max=0.2,
         )
+
+
+async def test_a_pool_that_trips_over_itself_is_an_unavailable_database() -> None:
+    """Seen after all connections were cut: the pool reconnects by itself at the moment somebody asks."""
+
+    class Tripping:
+        async def acquire(self, *, timeout: float) -> None:
+            raise asyncpg.InternalClientError("another connection already exists")
+
+    with pytest.raises(pg.DatabaseUnavailable):
+        async with pg.transaction(cast("pg.Pool", Tripping())):
+            pass
