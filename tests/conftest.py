@@ -10,6 +10,8 @@ for _name in list(os.environ):
     if _name.startswith(_FOREIGN) or _name in _FOREIGN_NAMES or _name.lower().endswith("_proxy"):
         del os.environ[_name]
 
+from hypothesis import HealthCheck, settings  # noqa: E402
+
 from tests.support.postgres import (  # noqa: E402
     blank_database,
     blank_template,
@@ -18,5 +20,9 @@ from tests.support.postgres import (  # noqa: E402
     dsn,
     migrated_template,
 )
+
+# How fast examples come is a matter of the machine, not of the code: no test is timed.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 __all__ = ["blank_database", "blank_template", "cluster", "database", "dsn", "migrated_template"]

@@ -8,14 +8,18 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final
 
 import grpc.aio
+from grpc_status import rpc_status
 
 from callplane.campaigns.v2 import campaigns_pb2, campaigns_pb2_grpc
+from libs.errors import ServiceError
 from libs.rpc import Peer, to_service_error
 from libs.rpc.principals import METADATA_KEY
 from services.gateway.domain.contacts import ImportReport, RejectedRow
+from services.gateway.errors import UploadBrokenOff
 
 _IMPORT_SECONDS: Final = 120.0
 _EXPORT_SECONDS: Final = 300.0
+_UPLOAD_HEADER: Final = "callplane-upload"
 
 
 class CampaignsClient:
@@ -26,16 +30,22 @@ class CampaignsClient:
         self, campaign_id: str, chunks: Iterable[bytes], *, default_region: str, token: str
     ) -> ImportReport:
         """Call it with the whole file at hand: to the other side, a stream that is broken off can look like
-        one that has ended."""
+        one that has ended.
+
+        Nothing is written before the other side has said that it takes the upload: grpc.aio answers INTERNAL,
+        and not what the refusal says, to whom a refusal meets while it writes.
+        """
         call = self._stub.ImportContacts(metadata=((METADATA_KEY, token),), timeout=_IMPORT_SECONDS)
         try:
             first = campaigns_pb2.ImportContactsRequest(
                 campaign_id=campaign_id, default_region=default_region
             )
-            await _written(call, first, chunks)
+            headers = await call.initial_metadata()
+            if headers.get(_UPLOAD_HEADER) == "accepted":
+                await _write(call, first, chunks)
             return _report(await call)
         except grpc.aio.AioRpcError as error:
-            raise to_service_error(error) from None
+            raise _refusal(error) from None
         except BaseException:
             call.cancel()
             raise
@@ -58,7 +68,7 @@ if TYPE_CHECKING:
     ]
 
 
-async def _written(
+async def _write(
     call: "_ImportCall",
     first: campaigns_pb2.ImportContactsRequest,
     chunks: Iterable[bytes],
@@ -71,6 +81,14 @@ async def _written(
     except asyncio.InvalidStateError:
         # The other side has made up its mind before the end of the file; its status says how.
         pass
+
+
+def _refusal(error: grpc.aio.AioRpcError) -> ServiceError:
+    """A service of ours describes each error. INTERNAL without a description is grpc.aio's own word for a
+    stream that ended under a write: what the other side said is lost."""
+    if error.code() is grpc.StatusCode.INTERNAL and rpc_status.from_call(error) is None:
+        return UploadBrokenOff()
+    return to_service_error(error)
 
 
 def _report(response: campaigns_pb2.ImportContactsResponse) -> ImportReport:

@@ -118,6 +118,14 @@ class NotStored(ServiceError):
     retry_after_seconds_default = 1.0
 
 
+class UploadBrokenOff(ServiceError):
+    """The upload broke off inside; send the file again. Numbers it has added already count as duplicates."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "PEER_UNAVAILABLE"
+    retry_after_seconds_default = 1.0
+
+
 class ContentTypeUnsupported(ServiceError):
     """The route takes another content type."""
 

@@ -21,6 +21,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _MAX_ATTEMPTS_DEFAULT: Final = 1
 _RETRY_DELAY_SECONDS_DEFAULT: Final = 3600
 _READ_OFF_BYTES_MAX: Final = 32 * 1024 * 1024
+_UPLOAD_ACCEPTED: Final = (("callplane-upload", "accepted"),)
 
 
 class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
@@ -139,6 +140,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
     async def ImportContacts(
         self, request_iterator: AsyncIterator[campaigns_pb2.ImportContactsRequest], context: _Context
     ) -> campaigns_pb2.ImportContactsResponse:
+        await context.send_initial_metadata(_UPLOAD_ACCEPTED)
         first = await anext(request_iterator, None)
         if first is None:
             raise InvalidArgument(violations=[FieldViolation("campaign_id", "must be in the first message")])

@@ -19,10 +19,12 @@ SPECIFICATIONS = (Path(__file__).parents[3] / "../shared/providers").resolve()
 WEBHOOK_URL = "http://127.0.0.1:9/hooks/vapi/main"
 
 
-class World(Protocol):
-    """The provider, and what only its owner sees and can do."""
-
+class Placing(Protocol):
     provider: Any
+
+
+class World(Placing, Protocol):
+    """The provider, and what only its owner sees and can do."""
 
     def fail_next(
         self, mode: Literal["timeout", "reset", "http"], *, status: int = 500, call_made: bool = False

@@ -148,7 +148,7 @@ async def test_a_refused_connection_is_a_refusal() -> None:
     closed = VapiTransport(base_url="http://127.0.0.1:1", api_key=Secret("key-1"))
     world.provider = Vapi(closed, webhook=Webhook(url=WEBHOOK_URL))
 
-    assert await place(world, order()) == Refused(reason="PROVIDER_UNREACHABLE", infrastructure=True)  # type: ignore[arg-type]
+    assert await place(world, order()) == Refused(reason="PROVIDER_UNREACHABLE", infrastructure=True)
     await closed.close()
 
 
@@ -176,7 +176,7 @@ async def test_a_refused_connection_is_a_refusal() -> None:
 )
 async def test_an_answer_that_is_none_leaves_the_call_unknown(answer: bytes, reason: str) -> None:
     async with answering(answer) as world:
-        assert await place(world, order()) == Unknown(reason=reason)  # type: ignore[arg-type]
+        assert await place(world, order()) == Unknown(reason=reason)
         assert world.connections == 1
 
 
@@ -189,7 +189,7 @@ async def test_an_endless_answer_is_cut_off() -> None:
             await asyncio.sleep(0.02)
 
     async with answering(drip) as world:
-        assert await place(world, order()) == Unknown(reason="TIMEOUT")  # type: ignore[arg-type]
+        assert await place(world, order()) == Unknown(reason="TIMEOUT")
 
 
 async def test_retry_after_is_told() -> None:
@@ -199,12 +199,12 @@ async def test_retry_after_is_told() -> None:
     async with answering(limited) as world:
         refused = Refused(reason="RATE_LIMITED", infrastructure=True, retry_after_seconds=7)
 
-        assert await place(world, order()) == refused  # type: ignore[arg-type]
+        assert await place(world, order()) == refused
 
 
 async def test_after_repeated_failures_calls_are_refused_unsent_but_still_looked_up() -> None:
     async with answering(response(b"", status="500 Internal Server Error")) as world:
-        outcomes = [await place(world, order()) for _ in range(6)]  # type: ignore[arg-type]
+        outcomes = [await place(world, order()) for _ in range(6)]
 
         assert outcomes[:5] == [Unknown(reason="HTTP_500")] * 5
         assert isinstance(outcomes[5], Refused)

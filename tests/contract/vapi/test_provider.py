@@ -16,7 +16,7 @@ from services.calls.domain.placement import (
     find_placed,
 )
 from services.calls.errors import ProviderAssistantNotFound, ProviderRefused
-from tests.contract.vapi.conftest import World
+from tests.contract.vapi.conftest import Placing, World
 from tests.support.fake_voice_provider import ASSISTANT_ID, PHONE_NUMBER_ID
 
 NO_SUCH_ID = "00000000-0000-4000-8000-000000000000"
@@ -34,7 +34,7 @@ def order(**changes: Any) -> PlacementOrder:
     return PlacementOrder(**{**fields, **changes})
 
 
-async def place(world: World, wanted: PlacementOrder, *, may_send: bool = True) -> Outcome:
+async def place(world: Placing, wanted: PlacementOrder, *, may_send: bool = True) -> Outcome:
     async def sent() -> None:
         pass
 
@@ -155,7 +155,12 @@ async def test_ending_a_call_ends_it_once(world: World) -> None:
 
 
 async def test_ending_an_unknown_call_does_nothing(world: World) -> None:
+    outcome = await place(world, order())
+    assert isinstance(outcome, Placed)
+
     await world.provider.end_call(NO_SUCH_ID)
+
+    assert not (await world.provider.get_call(outcome.provider_call_id)).ended
 
 
 async def test_assistants_are_created_changed_and_read(world: World) -> None:

@@ -56,6 +56,7 @@ class Model:
 class CampaignMachine(RuleBasedStateMachine):
     service: Service
     loop: asyncio.AbstractEventLoop
+    agreements = 0
 
     @initialize(cap=st.integers(1, 4), contacts=st.integers(1, 9))
     def create(self, cap: int, contacts: int) -> None:
@@ -151,6 +152,7 @@ class CampaignMachine(RuleBasedStateMachine):
             self.run(eventually(agrees, within_seconds=5))
         except AssertionError:
             raise AssertionError(f"expected {expected}, saw {self.run(seen())}") from None
+        type(self).agreements += 1
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout=30)
@@ -174,3 +176,5 @@ async def test_any_sequence_of_actions_agrees_with_the_model(service: Service) -
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+    assert Machine.agreements > 0

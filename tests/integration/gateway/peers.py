@@ -11,7 +11,7 @@ from google.protobuf import empty_pb2
 from callplane.calls.v2 import intake_pb2, intake_pb2_grpc
 from callplane.campaigns.v2 import campaigns_pb2, campaigns_pb2_grpc
 from callplane.notify.v2 import messages_pb2, messages_pb2_grpc
-from libs.errors import ServiceError
+from libs.errors import NotFound, ServiceError
 from libs.rpc import Principal, PrincipalSigner, RunningServer, principal, serving
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -69,20 +69,25 @@ class FakeCampaigns(campaigns_pb2_grpc.CampaignServiceServicer):
         self.import_request = campaigns_pb2.ImportContactsRequest()
         self.principals: list[Principal] = []
         self.fail_with: ServiceError | None = None
-        # True refuses an import at its first message, without reading on.
+        # True refuses an import before a byte of it is read, as a missing scope does.
         self.fail_early = False
+        # True ends an import in the middle of the file, as no service of ours should.
+        self.break_off = False
         self.export: list[bytes] = []
 
     async def ImportContacts(
         self, request_iterator: AsyncIterator[campaigns_pb2.ImportContactsRequest], context: _Context
     ) -> campaigns_pb2.ImportContactsResponse:
         self.principals.append(principal())
-        chunks = []
+        if self.fail_with is not None and self.fail_early:
+            raise self.fail_with
+        await context.send_initial_metadata((("callplane-upload", "accepted"),))
+        chunks: list[bytes] = []
         async for request in request_iterator:
             if request.campaign_id:
                 self.import_request = request
-            if self.fail_with is not None and self.fail_early:
-                raise self.fail_with
+            if self.break_off and chunks:
+                raise NotFound
             chunks.append(request.chunk)
         if self.fail_with is not None:
             raise self.fail_with

@@ -390,6 +390,7 @@ async def test_a_cancelled_call_cancels_its_work(peer: Peer, echo: Echo) -> None
 
     async with asyncio.timeout(2):
         await cancelled.wait()
+    assert call.cancelled()
 
 
 async def test_a_peer_that_is_away_is_unavailable_until_it_comes(unused_tcp_port: int, echo: Echo) -> None:

@@ -59,11 +59,15 @@ async def test_it_steps_when_woken() -> None:
         loop.wake()
         await step.until(2)
 
+        assert step.count == 2
+
 
 async def test_it_steps_on_its_interval() -> None:
     step = _Step()
     async with _running(step, interval_seconds=0.02):
         await step.until(3)
+
+        assert step.count >= 3
 
 
 async def test_a_wake_up_during_a_step_leads_to_another() -> None:
@@ -92,3 +96,5 @@ async def test_an_exception_does_not_end_it() -> None:
         await step.until(1)
         loop.wake()
         await step.until(2)
+
+        assert step.count == 2

@@ -35,8 +35,14 @@ def test_nul_is_refused(request_: Message) -> None:
 
 
 def test_what_has_none_passes() -> None:
-    check(_assistant({"a": [1, None, True, {"b": "c"}], "d": ""}))
-    check(campaigns_pb2.ImportContactsRequest(chunk=b"\0"))
+    for request in (
+        _assistant({"a": [1, None, True, {"b": "c"}], "d": ""}),
+        campaigns_pb2.ImportContactsRequest(chunk=b"\0"),
+    ):
+        before = request.SerializeToString()
+        check(request)
+
+        assert before == request.SerializeToString()
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:

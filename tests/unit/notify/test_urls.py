@@ -164,6 +164,8 @@ def test_one_machine_may_use_http_any_port_and_localhost() -> None:
 def test_no_text_breaks_the_reader(text: str) -> None:
     for url in (text, f"https://{text}"):
         try:
-            destination(url, allow_loopback=False)
+            found = destination(url, allow_loopback=False)
         except WebhookUrlRefused:
             continue
+
+        assert ("https", True) == (found.scheme, bool(found.host))
