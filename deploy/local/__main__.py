@@ -54,6 +54,8 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python -m deploy.local {' | '.join(VERBS)}", file=sys.stderr)
         return EXIT_USAGE
     console = Console(highlight=False)
+    # A shell lets what it starts in the background ignore Ctrl-C; a stack nobody can end is no use.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return asyncio.run(_until_told(verb(console)))
     except StackError as refusal:

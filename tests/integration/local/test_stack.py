@@ -186,10 +186,10 @@ def own_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_up_ends_with_everything_it_started_and_starts_again(
     own_dir: Path, number: signal.Signals
 ) -> None:
-    """Three runs on the same data."""
+    """Three runs on the same data; started as a shell starts what it puts in the background."""
     ports = {"CALLPLANE_DATA_DIR": str(own_dir), "CALLPLANE_PORT": "0", "CALLPLANE_SANDBOX_PORT": "0"}
     process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-        [sys.executable, "-m", "deploy.local", "up"],
+        ["/bin/sh", "-c", "trap '' INT; exec \"$0\" -m deploy.local up", sys.executable],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": str(own_dir), **ports},
         stdout=subprocess.PIPE,
@@ -205,11 +205,14 @@ async def test_up_ends_with_everything_it_started_and_starts_again(
     async def is_gone() -> bool:
         return process.poll() is not None
 
-    await eventually(is_ready, within_seconds=60)
-    pids: dict[str, Any] = json.loads(ready.read_text())["pids"] if ready.exists() else {}
-    process.send_signal(number)
-    await eventually(is_gone, within_seconds=20)
-    output = process.communicate()[0]
+    try:
+        await eventually(is_ready, within_seconds=60)
+        pids: dict[str, Any] = json.loads(ready.read_text())["pids"] if ready.exists() else {}
+        process.send_signal(number)
+        await eventually(is_gone, within_seconds=30)
+    finally:
+        process.kill()
+        output = process.communicate()[0]
 
     assert PROCESSES == set(pids), output
     assert (-number if number == signal.SIGKILL else 0) == process.returncode, output
