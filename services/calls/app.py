@@ -21,7 +21,9 @@ from libs.loops import Loop
 from libs.outbox import EventServicer
 from libs.pg import Lease, Pool
 from libs.rpc import PrincipalSigner, serving
+from libs.vault import Vault
 from services.calls.config import Config
+from services.calls.domain.accounts import Access
 from services.calls.folder import Folder
 from services.calls.operations.accounts import PROVIDER, Accounts
 from services.calls.operations.answer import Answers
@@ -30,6 +32,7 @@ from services.calls.operations.ingest import Ingest
 from services.calls.operations.leads import Leads
 from services.calls.operations.placement import SEND_SECONDS_MAX, Placements
 from services.calls.operations.provider_assistants import ProviderAssistants
+from services.calls.operations.providers import Providers
 from services.calls.operations.reading import Reading
 from services.calls.operations.reconciliation import Patience, Reconciliation
 from services.calls.operations.record import Record
@@ -71,7 +74,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         signer = PrincipalSigner(config.principal_secret)
         pools = await _open_pools(stack, config)
-        provider = await _open_provider(stack, config)
+        providers = _open_providers(stack, config, pools.requests)
 
         rule_books = RuleBooks()
         folder_fold = Fold(pools.workers, Record(rule_books))
@@ -84,10 +87,12 @@ async def running(config: Config) -> AsyncIterator[Running]:
             wake_folder=folder.wake,
         )
         accounts = Accounts(pools.requests, lines_default=config.lines)
-        placements = Placements(pools.requests, provider, accounts)
+        placements = Placements(pools.requests, providers, accounts)
         stack.push_async_callback(placements.drain)
         events = EventServicer(pools.workers, schema=_SERVICE)
-        reconciliation = Reconciliation(pools.workers, provider, feed=ingest.feed, patience=_patience(config))
+        reconciliation = Reconciliation(
+            pools.workers, providers, feed=ingest.feed, patience=_patience(config)
+        )
         loops = [
             _partitions_loop(folder_fold, pools.workers),
             *reconciler_loops(reconciliation, pools.workers, interval_seconds=config.reconcile_seconds),
@@ -107,7 +112,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
                 ProviderAccountServicer(accounts), server
             )
             provider_pb2_grpc.add_ProviderAssistantServiceServicer_to_server(
-                ProviderAssistantServicer(ProviderAssistants(provider)), server
+                ProviderAssistantServicer(ProviderAssistants(providers)), server
             )
             events_pb2_grpc.add_EventServiceServicer_to_server(events, server)
 
@@ -147,12 +152,33 @@ async def _close_pool(pool: Pool) -> None:
         pool.terminate()
 
 
-async def _open_provider(stack: AsyncExitStack, config: Config) -> Vapi:
-    transport = VapiTransport(base_url=config.vapi_base_url, api_key=config.vapi_api_key)
-    stack.push_async_callback(transport.close)
-    webhook = Webhook(
-        url=config.webhook_url, credential_id=config.webhook_credential_id, secret=config.webhook_secret
+def _open_providers(stack: AsyncExitStack, config: Config, pool: Pool) -> Providers:
+    providers = Providers(pool, connect=_connect, deployment=_deployment(config), vault=_vault(config))
+    stack.push_async_callback(providers.close)
+    return providers
+
+
+def _deployment(config: Config) -> Access:
+    return Access(
+        base_url=config.vapi_base_url,
+        api_key=config.vapi_api_key,
+        webhook_url=config.webhook_url,
+        webhook_credential_id=config.webhook_credential_id,
+        webhook_secret=config.webhook_secret,
     )
+
+
+def _vault(config: Config) -> Vault | None:
+    return Vault(config.encryption_key, purpose=_SERVICE) if config.encryption_key else None
+
+
+def _connect(access: Access) -> Vapi:
+    webhook = Webhook(
+        url=access.webhook_url,
+        credential_id=access.webhook_credential_id,
+        secret=access.webhook_secret,
+    )
+    transport = VapiTransport(base_url=access.base_url, api_key=access.api_key)
     return Vapi(transport, webhook=webhook, post_seconds_max=_POST_SECONDS_MAX)
 
 

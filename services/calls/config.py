@@ -16,12 +16,18 @@ class Config:
     listen: str
     principal_secret: Secret
     vapi_base_url: str
+    # The deployment's own account, for provider accounts without credentials; empty if there is none, as it
+    # should be where several organizations must not see one another's assistants and numbers.
     vapi_api_key: Secret
-    # Where the provider sends its webhooks; set in every assistant we create.
+    # Where the deployment's own account sends its webhooks; set in every assistant we create.
     webhook_url: str
     # How the provider signs them: a credential stored there, or a secret sent along.
     webhook_credential_id: str = ""
     webhook_secret: Secret = field(default_factory=lambda: Secret(""))
+    # Seals the credentials of provider accounts. Lost with them, if it is lost; without it, none can be kept.
+    encryption_key: Secret = field(default_factory=lambda: Secret(""))
+    # Base URLs that accounts with credentials may choose, beside `vapi_base_url`.
+    base_urls_allowed: tuple[str, ...] = ()
     # The provider's id of the assistant that takes calls nobody else takes.
     default_assistant_id: str = ""
     # Of a new provider account.
@@ -46,10 +52,12 @@ class Config:
             listen=env.address("CALLS_LISTEN"),
             principal_secret=env.secret("PRINCIPAL_SECRET", length_min=_SECRET_LENGTH_MIN),
             vapi_base_url=env.text("VAPI_BASE_URL", default="https://api.vapi.ai"),
-            vapi_api_key=env.secret("VAPI_API_KEY"),
-            webhook_url=env.text("CALLS_WEBHOOK_PUBLIC_URL"),
+            vapi_api_key=env.secret("VAPI_API_KEY", default=""),
+            webhook_url=env.text("CALLS_WEBHOOK_PUBLIC_URL", default=""),
             webhook_credential_id=env.text("CALLS_WEBHOOK_CREDENTIAL_ID", default=""),
             webhook_secret=env.secret("CALLS_WEBHOOK_SECRET", default=""),
+            encryption_key=env.secret("CALLS_ENCRYPTION_KEY", default="", length_min=_SECRET_LENGTH_MIN),
+            base_urls_allowed=_words(env.text("CALLS_BASE_URLS_ALLOWED", default="")),
             default_assistant_id=env.text("CALLS_DEFAULT_ASSISTANT_ID", default=""),
             lines=env.integer("CALLS_LINES", default=10, minimum=1, maximum=1000),
             stuck_seconds=env.number("CALLS_STUCK_SECONDS", default=600.0, minimum=0.1),
@@ -62,7 +70,15 @@ class Config:
                 "CALLS_WORKER_POOL_SIZE_MAX", default=12, minimum=6, maximum=100
             ),
         )
-        if not config.webhook_url.startswith(("http://", "https://")):
+        if config.webhook_url and not config.webhook_url.startswith(("http://", "https://")):
             env.problem("CALLS_WEBHOOK_PUBLIC_URL", "must be an http(s) URL")
+        if config.vapi_api_key and not config.webhook_url:
+            env.problem("CALLS_WEBHOOK_PUBLIC_URL", "is required with VAPI_API_KEY")
+        if not config.vapi_api_key and not config.encryption_key:
+            env.problem("VAPI_API_KEY", "is required without CALLS_ENCRYPTION_KEY")
         env.finish()
         return config
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip().rstrip("/") for word in text.split(",") if word.strip())

@@ -6,6 +6,7 @@ ServiceError
   RuleNotFound  RuleNameTaken  RulePackNotFound
   ProviderEventNotFound
   ProviderAccountNotFound  ProviderAccountNameTaken  ProviderAssistantNotFound
+  ProviderAccountIncomplete  ProviderCredentialsRefused  CredentialsUnsupported
   ProviderUnavailable  ProviderAnswerLost  ProviderRefused  NoLineFree
 """
 
@@ -87,6 +88,27 @@ class ProviderAccountNameTaken(ServiceError):
 
     kind = Kind.DUPLICATE
     reason = "NAME_TAKEN"
+
+
+class ProviderAccountIncomplete(ServiceError):
+    """The account has no API key of its own, and this deployment has none for it."""
+
+    kind = Kind.WRONG_STATE
+    reason = "PROVIDER_ACCOUNT_INCOMPLETE"
+
+
+class ProviderCredentialsRefused(ServiceError):
+    """The voice provider does not accept the API key."""
+
+    kind = Kind.WRONG_STATE
+    reason = "PROVIDER_CREDENTIALS_REFUSED"
+
+
+class CredentialsUnsupported(ServiceError):
+    """This deployment keeps no credentials of provider accounts: it has no key to encrypt them with."""
+
+    kind = Kind.WRONG_STATE
+    reason = "CREDENTIALS_UNSUPPORTED"
 
 
 class ProviderAssistantNotFound(ServiceError):

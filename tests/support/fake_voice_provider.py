@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from services.calls.domain.assistants import ProviderAssistant
+from services.calls.domain.assistants import ProviderAssistant, ProviderPhoneNumber
 from services.calls.domain.placement import (
     Outcome,
     Placed,
@@ -22,6 +22,7 @@ from services.calls.errors import ProviderAssistantNotFound, ProviderRefused, Pr
 
 ASSISTANT_ID = "8f3b2f4e-0b7d-4f0c-8a7e-6d2c9e51aa01"
 PHONE_NUMBER_ID = "5b0d1c52-6a0e-4c7f-9a35-0c5f7f1f4d01"
+PHONE_NUMBER = "+15148447210"
 
 _REFUSALS = {
     401: "PROVIDER_UNAUTHORIZED",
@@ -59,6 +60,13 @@ class FakeVoiceProvider:
         self, mode: Literal["timeout", "reset", "http"], *, status: int = 500, call_made: bool = False
     ) -> None:
         self._failures.append(Failure(mode, status, call_made))
+
+    async def close(self) -> None:
+        """It goes on: several clients may be the same provider."""
+
+    async def list_phone_numbers(self) -> list[ProviderPhoneNumber]:
+        self._check_reachable()
+        return [ProviderPhoneNumber(id=PHONE_NUMBER_ID, number=PHONE_NUMBER, name="Main")]
 
     async def create_call(
         self, order: PlacementOrder, *, may_send: Callable[[], bool], on_sent: Callable[[], Awaitable[None]]

@@ -1,10 +1,12 @@
 """Provider accounts and their lines; a line is one call at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
+
+from libs.environment import Secret
 
 LINES_DEFAULT: Final = 10
 DEFAULT_ACCOUNT_NAME: Final = "default"
@@ -20,6 +22,33 @@ class ProviderAccount:
     active: bool
     lines_in_use: int
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What it takes to work with an account at the provider: its key, where its webhooks shall go, and how
+    they shall prove where they come from."""
+
+    base_url: str
+    api_key: Secret
+    webhook_url: str
+    webhook_credential_id: str = ""
+    webhook_secret: Secret = field(default_factory=lambda: Secret(""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLink:
+    """What leads to an account at the provider, as stored. Without `credentials` it is the deployment's own
+    account; with them, an empty `base_url` is the deployment's. `version` rises with every change."""
+
+    account_id: UUID
+    org_id: UUID
+    version: int
+    base_url: str
+    webhook_url: str
+    webhook_credential_id: str
+    # Sealed; see `operations.credentials`.
+    credentials: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,8 @@ class PlacementOrder:
     phone_number_id: str
     campaign_id: str = ""
     contact_id: str = ""
+    # The account to call from; chosen by the phone number if none is named.
+    provider_account_id: UUID | None = None
     max_duration_seconds: int = MAX_DURATION_SECONDS_DEFAULT
 
 

@@ -23,6 +23,7 @@ from uuid import UUID
 from libs import failpoints, telemetry
 from libs.errors import ServiceError
 from libs.pg import Connection, Pool, transaction
+from services.calls.domain.accounts import AccountLink
 from services.calls.domain.placement import (
     Outcome,
     Placement,
@@ -75,6 +76,14 @@ def boot_seconds() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+class CallPlacers(Protocol):
+    """A placer for each account. Raises what stands in the way of using the account."""
+
+    async def of(self, account_id: UUID | None, *, org_id: UUID) -> CallPlacer: ...
+
+    def linked(self, link: AccountLink) -> CallPlacer: ...
+
+
 class _ProviderPaused(Exception):
     """The provider failed repeatedly; nobody asks it for a while."""
 
@@ -87,14 +96,14 @@ class Placements:
     def __init__(
         self,
         pool: Pool,
-        provider: CallPlacer,
+        providers: CallPlacers,
         accounts: Accounts,
         *,
         send_seconds_max: float = SEND_SECONDS_MAX,
         clock: Callable[[], float] = boot_seconds,
     ) -> None:
         self._pool = pool
-        self._provider = provider
+        self._providers = providers
         self._accounts = accounts
         self._send_seconds_max = send_seconds_max
         self._clock = clock
@@ -104,15 +113,16 @@ class Placements:
         """Idempotent by the call id. Raises CallIdReused and ProviderAccountNotFound."""
         send_before = self._clock() + self._send_seconds_max
         try:
-            present = await self._claim(order, org_id=org_id)
+            claimed = await self._claim(order, org_id=org_id)
         except NoLineFree:
             placement = _not_now("NO_LINE_FREE", retry_after_seconds=_NO_LINE_RETRY_SECONDS)
         except _ProviderPaused as exc:
             placement = _not_now("CIRCUIT_OPEN", retry_after_seconds=exc.seconds)
         else:
-            if present is not None:
-                return present.answer()
-            placement = await self._to_its_end(self._ask(order, org_id=org_id, send_before=send_before))
+            if isinstance(claimed, PlacementState):
+                return claimed.answer()
+            work = self._ask(order, claimed, org_id=org_id, send_before=send_before)
+            placement = await self._to_its_end(work)
         _placements.add(1, {"result": placement.result.value, "reason": placement.reason})
         return placement
 
@@ -129,7 +139,8 @@ class Placements:
         if call.provider_call_id is None:
             return
         try:
-            await self._provider.end_call(call.provider_call_id)
+            provider = await self._providers.of(call.provider_account_id, org_id=org_id)
+            await provider.end_call(call.provider_call_id)
         except ServiceError as exc:
             _log.warning("call not ended yet", call_id=str(call_id), reason=exc.reason)
 
@@ -142,32 +153,39 @@ class Placements:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _claim(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | None:
-        """None if the call is ours to place: its row and its line are committed. Else the call that has the
-        id."""
+    async def _claim(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | CallPlacer:
+        """Whom to ask, if the call is ours to place: its row and its line are committed. Else the call that
+        has the id."""
         try:
             return await self._claim_at_account(order, org_id=org_id)
         except ProviderAccountNotFound:
+            if order.provider_account_id is not None:
+                raise
             await self._accounts.ensure(org_id=org_id)
             return await self._claim_at_account(order, org_id=org_id)
 
-    async def _claim_at_account(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | None:
+    async def _claim_at_account(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | CallPlacer:
         async with transaction(self._pool, org_id=org_id) as conn:
             present = await placements.find_state(conn, call_id=order.call_id)
-            if present is None and self._provider.placing_pause_seconds > 0:
-                raise _ProviderPaused(self._provider.placing_pause_seconds)
-            if present is None and await _take(conn, order, org_id=org_id):
-                return None
-            # Somebody may have taken the id since the first look; that one has committed now.
-            present = present or await placements.find_state(conn, call_id=order.call_id)
+            if present is None:
+                link = await _choose_account(conn, order, org_id=org_id)
+                provider = self._providers.linked(link)
+                if provider.placing_pause_seconds > 0:
+                    raise _ProviderPaused(provider.placing_pause_seconds)
+                if await _take(conn, order, org_id=org_id, account_id=link.account_id):
+                    return provider
+                # Somebody took the id since the first look; that one has committed now.
+                present = await placements.find_state(conn, call_id=order.call_id)
         if present is None or not present.is_for(order):
             raise CallIdReused
         return present
 
-    async def _ask(self, order: PlacementOrder, *, org_id: UUID, send_before: float) -> Placement:
+    async def _ask(
+        self, order: PlacementOrder, provider: CallPlacer, *, org_id: UUID, send_before: float
+    ) -> Placement:
         with telemetry.bind(call_id=str(order.call_id)):
             await failpoints.hit("place.before_post")
-            outcome = await self._provider.create_call(
+            outcome = await provider.create_call(
                 order,
                 may_send=lambda: self._clock() < send_before,
                 on_sent=partial(failpoints.hit, "place.mid_post"),
@@ -204,11 +222,23 @@ def _not_now(reason: str, *, retry_after_seconds: float) -> Placement:
     )
 
 
-async def _take(conn: Connection, order: PlacementOrder, *, org_id: UUID) -> bool:
-    """Line and row. False if the id is taken; raises NoLineFree, which rolls the row back."""
-    account_id = await accounts.find_active_account_id(conn, org_id=org_id, provider=PROVIDER)
-    if account_id is None:
+async def _choose_account(conn: Connection, order: PlacementOrder, *, org_id: UUID) -> AccountLink:
+    """The account that is named, else the one that has the phone number, else the oldest; active ones
+    only."""
+    link = await accounts.choose_link(
+        conn,
+        org_id=org_id,
+        account_id=order.provider_account_id,
+        phone_number_id=order.phone_number_id,
+        provider=PROVIDER,
+    )
+    if link is None:
         raise ProviderAccountNotFound
+    return link
+
+
+async def _take(conn: Connection, order: PlacementOrder, *, org_id: UUID, account_id: UUID) -> bool:
+    """Line and row. False if the id is taken; raises NoLineFree, which rolls the row back."""
     if not await placements.insert_call(conn, order, org_id=org_id, account_id=account_id):
         return False
     if await lines.take_outbound(conn, account_id=account_id, call_id=order.call_id) is None:

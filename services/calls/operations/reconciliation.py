@@ -49,6 +49,13 @@ class CallFinder(Protocol):
     async def end_call(self, provider_call_id: str) -> None: ...
 
 
+class CallFinders(Protocol):
+    """A finder for each account, by the account of the call. Raises ServiceErrors where an account cannot be
+    used."""
+
+    async def of(self, account_id: UUID | None, *, org_id: UUID) -> CallFinder: ...
+
+
 # Puts a message of the provider into the ledger as if it had come by webhook: (organization, body). False if
 # it was there.
 Feed = Callable[[UUID, bytes], Awaitable[bool]]
@@ -69,9 +76,9 @@ class Patience:
 class Reconciliation:
     """`pool` is the worker role's: it sees every organization."""
 
-    def __init__(self, pool: Pool, provider: CallFinder, *, feed: Feed, patience: Patience) -> None:
+    def __init__(self, pool: Pool, providers: CallFinders, *, feed: Feed, patience: Patience) -> None:
         self._pool = pool
-        self._provider = provider
+        self._providers = providers
         self._feed = feed
         self._patience = patience
 
@@ -84,9 +91,9 @@ class Reconciliation:
                 look_seconds=self._patience.settle_seconds / _LOOKS_PER_SETTLING,
                 limit=_BATCH_MAX,
             )
-        groups: dict[tuple[UUID, str, int], list[PlacementState]] = defaultdict(list)
+        groups: dict[tuple[UUID, UUID | None, str, int], list[PlacementState]] = defaultdict(list)
         for state in unsettled:
-            groups[state.org_id, state.provider_assistant_id, _period(state)].append(state)
+            groups[state.org_id, state.account_id, state.provider_assistant_id, _period(state)].append(state)
         return sum([await self._settle_group(group) for group in groups.values()])
 
     async def follow_up(self) -> int:
@@ -116,11 +123,12 @@ class Reconciliation:
         return len(freed)
 
     async def _settle_group(self, group: Sequence[PlacementState]) -> int:
-        """Calls of one assistant and period share one list. A failed look proves nothing and does not
-        count."""
+        """Calls of one account, assistant and period share one list. A failed look proves nothing and does
+        not count."""
         requested = [state.requested_at or datetime.now(UTC) for state in group]
         try:
-            candidates = await self._provider.list_calls(
+            provider = await self._providers.of(group[0].account_id, org_id=group[0].org_id)
+            candidates = await provider.list_calls(
                 created_from=min(requested) - _CLOCK_SKEW,
                 created_to=max(requested) + timedelta(seconds=self._patience.post_seconds) + _CLOCK_SKEW,
                 provider_assistant_id=group[0].provider_assistant_id,
@@ -169,9 +177,10 @@ class Reconciliation:
         """Nothing that goes wrong with one call keeps the others from being asked after."""
         with telemetry.span("reconcile call", attributes={"callplane.call_id": str(call.call_id)}):
             try:
+                provider = await self._providers.of(call.account_id, org_id=call.org_id)
                 if call.cancel_requested:
-                    await self._provider.end_call(call.provider_call_id)
-                found = await self._provider.get_call(call.provider_call_id)
+                    await provider.end_call(call.provider_call_id)
+                found = await provider.get_call(call.provider_call_id)
             except ServiceError as exc:
                 _log.warning("call not asked after", call_id=str(call.call_id), reason=exc.reason)
                 return await self._close_if_over(call)

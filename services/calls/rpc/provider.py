@@ -70,19 +70,28 @@ class ProviderAssistantServicer(provider_pb2_grpc.ProviderAssistantServiceServic
     async def CreateProviderAssistant(
         self, request: provider_pb2.CreateProviderAssistantRequest, context: _Context
     ) -> provider_pb2.ProviderAssistant:
-        created = await self._assistants.create(name=request.name, config=convert.to_dict(request.config))
+        created = await self._assistants.create(
+            org_id=principal().org_id,
+            account_id=None,
+            name=request.name,
+            config=convert.to_dict(request.config),
+        )
         return _assistant(created)
 
     async def GetProviderAssistant(
         self, request: provider_pb2.GetProviderAssistantRequest, context: _Context
     ) -> provider_pb2.ProviderAssistant:
-        return _assistant(await self._assistants.get(request.id))
+        found = await self._assistants.get(request.id, org_id=principal().org_id, account_id=None)
+        return _assistant(found)
 
     async def UpdateProviderAssistant(
         self, request: provider_pb2.UpdateProviderAssistantRequest, context: _Context
     ) -> provider_pb2.ProviderAssistant:
         config = convert.to_dict(request.config) if request.HasField("config") else None
-        return _assistant(await self._assistants.update(request.id, name=request.name, config=config))
+        updated = await self._assistants.update(
+            request.id, org_id=principal().org_id, account_id=None, name=request.name, config=config
+        )
+        return _assistant(updated)
 
 
 def _account(account: ProviderAccount) -> provider_pb2.ProviderAccount:

@@ -8,8 +8,11 @@ from uuid import UUID
 import asyncpg
 
 from libs.pg import Connection
-from services.calls.domain.accounts import ProviderAccount
+from services.calls.domain.accounts import AccountLink, ProviderAccount
 from services.calls.errors import ProviderAccountNameTaken
+
+# An assistant is looked for in so many accounts.
+_SEARCHED_MAX = 20
 
 
 async def insert_account(
@@ -55,20 +58,59 @@ async def insert_first_account(
     return created
 
 
-async def find_active_account_id(conn: Connection, *, org_id: UUID, provider: str) -> UUID | None:
-    """The oldest active one."""
-    found: UUID | None = await conn.fetchval(
+async def choose_link(
+    conn: Connection, *, org_id: UUID, account_id: UUID | None, phone_number_id: str, provider: str
+) -> AccountLink | None:
+    """Of an active account: the one that is named, and no other; else the oldest that has the phone number,
+    else the oldest."""
+    row = await conn.fetchrow(
         """
-        SELECT id
-          FROM calls.provider_accounts
-         WHERE org_id = $1 AND provider = $2 AND active
-         ORDER BY created_at, id
+        SELECT id AS account_id, org_id, version, base_url, webhook_url, webhook_credential_id, credentials
+          FROM calls.provider_accounts AS account
+         WHERE org_id = $1 AND provider = $2 AND active AND ($3::uuid IS NULL OR id = $3)
+         ORDER BY EXISTS (SELECT FROM calls.provider_phone_numbers AS number
+                           WHERE number.account_id = account.id AND number.phone_number_id = $4) DESC,
+                  created_at, id
          LIMIT 1
         """,
         org_id,
         provider,
+        account_id,
+        phone_number_id,
     )
-    return found
+    return AccountLink(**row) if row else None
+
+
+async def find_link(conn: Connection, *, org_id: UUID, account_id: UUID | None) -> AccountLink | None:
+    """Of this account, active or not; of the oldest active one if none is named."""
+    row = await conn.fetchrow(
+        """
+        SELECT id AS account_id, org_id, version, base_url, webhook_url, webhook_credential_id, credentials
+          FROM calls.provider_accounts
+         WHERE org_id = $1 AND CASE WHEN $2::uuid IS NULL THEN active ELSE id = $2 END
+         ORDER BY created_at, id
+         LIMIT 1
+        """,
+        org_id,
+        account_id,
+    )
+    return AccountLink(**row) if row else None
+
+
+async def list_active_links(conn: Connection, *, org_id: UUID) -> list[AccountLink]:
+    """Oldest first."""
+    rows = await conn.fetch(
+        """
+        SELECT id AS account_id, org_id, version, base_url, webhook_url, webhook_credential_id, credentials
+          FROM calls.provider_accounts
+         WHERE org_id = $1 AND active
+         ORDER BY created_at, id
+         LIMIT $2
+        """,
+        org_id,
+        _SEARCHED_MAX,
+    )
+    return [AccountLink(**row) for row in rows]
 
 
 async def find_account(conn: Connection, *, account_id: UUID) -> ProviderAccount | None:

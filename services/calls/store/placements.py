@@ -24,6 +24,7 @@ class ActiveCall:
 
     call_id: UUID
     org_id: UUID
+    account_id: UUID | None
     provider_call_id: str
     status: str
     created_at: datetime
@@ -216,9 +217,9 @@ async def claim_silent(
                 ORDER BY updated_at, id
                 LIMIT $3
                   FOR UPDATE SKIP LOCKED)
-        RETURNING id AS call_id, org_id, provider_call_id, status, created_at, started_at,
-                  max_duration_seconds, cancel_requested_at IS NOT NULL AS cancel_requested,
-                  now() AS asked_at
+        RETURNING id AS call_id, org_id, provider_account_id AS account_id, provider_call_id, status,
+                  created_at, started_at, max_duration_seconds,
+                  cancel_requested_at IS NOT NULL AS cancel_requested, now() AS asked_at
         """,
         stuck_seconds,
         cancel_seconds,

@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 from libs.breaker import BreakerOpen
 from libs.environment import Secret
+from libs.errors import ServiceError
 from services.calls.domain.assistants import ProviderAssistant, ProviderPhoneNumber
 from services.calls.domain.placement import Outcome, Placed, PlacementOrder, ProviderCall, Refused, Unknown
 from services.calls.errors import (
     ProviderAnswerLost,
     ProviderAssistantNotFound,
+    ProviderCredentialsRefused,
     ProviderRefused,
     ProviderUnavailable,
 )
@@ -25,6 +27,7 @@ _T = TypeVar("_T")
 _CALL_BYTES_MAX: Final = 8 * MEBIBYTE
 _LIST_BYTES_MAX: Final = 32 * MEBIBYTE
 _PAGE_SIZE: Final = 100
+_PHONE_NUMBERS_MAX: Final = 1000
 _PAGES_MAX: Final = 50
 
 
@@ -53,6 +56,9 @@ class Vapi:
         self._webhook = webhook
         self._post_seconds_max = post_seconds_max
         self._page_size = page_size
+
+    async def close(self) -> None:
+        await self._transport.close()
 
     @property
     def placing_pause_seconds(self) -> float:
@@ -175,6 +181,23 @@ class Vapi:
             return None
         return _needed(assistants.phone_number(_succeeded(answer).document))
 
+    async def list_phone_numbers(self) -> list[ProviderPhoneNumber]:
+        """All that the key may see, up to 1000. Raises ProviderCredentialsRefused if the key is not
+        accepted."""
+        request = Request(
+            operation="list_phone_numbers",
+            method="GET",
+            path="/phone-number",
+            route="/phone-number",
+            params={"limit": str(_PHONE_NUMBERS_MAX)},
+            bytes_max=_LIST_BYTES_MAX,
+        )
+        document = _succeeded(await self._send(request, refused=ProviderCredentialsRefused)).document
+        if not isinstance(document, list):
+            raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
+        found = [assistants.phone_number(one) for one in document]
+        return [one for one in found if one is not None]
+
     def _server(self) -> dict[str, Any]:
         return assistants.server(
             url=self._webhook.url, credential_id=self._webhook.credential_id, secret=self._webhook.secret
@@ -208,9 +231,9 @@ class Vapi:
             Request(operation=operation, method="GET", path=path, route=route, bytes_max=_CALL_BYTES_MAX)
         )
 
-    async def _send(self, request: Request) -> Answer:
+    async def _send(self, request: Request, *, refused: type[ServiceError] | None = None) -> Answer:
         """Statuses that say nothing about the request itself (our key, our balance, their rate) are
-        unavailability."""
+        unavailability; `refused` is raised instead where the key is what is asked about."""
         try:
             answer = await self._transport.send(request)
         except NotSent as exc:
@@ -218,6 +241,8 @@ class Vapi:
         except NoAnswer as exc:
             unclear = ProviderUnavailable if request.repeatable else ProviderAnswerLost
             raise unclear(metadata={"cause": exc.reason}) from exc
+        if refused is not None and answer.status in (401, 403):
+            raise refused(metadata={"status": str(answer.status)})
         if answer.status in (401, 402, 403, 429):
             raise ProviderUnavailable(
                 metadata={"status": str(answer.status)},

@@ -9,16 +9,21 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs import failpoints, pg
-from services.calls.domain.accounts import LINES_DEFAULT
+from libs.environment import Secret
+from services.calls.domain.accounts import LINES_DEFAULT, Access
 from services.calls.domain.placement import PlacementOrder
 from services.calls.operations.accounts import Accounts
 from services.calls.operations.placement import Placements
+from services.calls.operations.providers import Providers
 from services.calls.operations.reconciliation import Patience, Reconciliation
 from tests.support.fake_voice_provider import ASSISTANT_ID, PHONE_NUMBER_ID, FakeVoiceProvider
 from tests.support.postgres import Database
 
 ORG = UUID("0195f3a0-0000-7000-8000-000000000001")
 OTHER_ORG = UUID("0195f3a0-0000-7000-8000-000000000002")
+DEPLOYMENT = Access(
+    base_url="http://127.0.0.1:9", api_key=Secret("key-1"), webhook_url="http://127.0.0.1:9/h"
+)
 
 
 def order(**changes: Any) -> PlacementOrder:
@@ -36,6 +41,7 @@ def order(**changes: Any) -> PlacementOrder:
 class House:
     database: Database
     provider: FakeVoiceProvider
+    providers: Providers
     pool: pg.Pool
     accounts: Accounts
     placements: Placements
@@ -86,15 +92,17 @@ async def house(database: Database) -> AsyncIterator[House]:
         return True
 
     async with database.pool("calls", size_max=10) as pool, database.pool("calls_worker") as worker_pool:
+        providers = Providers(pool, connect=lambda _: provider, deployment=DEPLOYMENT, vault=None)
         accounts = Accounts(pool, lines_default=LINES_DEFAULT)
         patience = Patience(post_seconds=20, settle_seconds=120, stuck_seconds=600, grace_seconds=60)
         yield House(
             database=database,
             provider=provider,
+            providers=providers,
             pool=pool,
             accounts=accounts,
-            placements=Placements(pool, provider, accounts),
-            reconciliation=Reconciliation(worker_pool, provider, feed=feed, patience=patience),
+            placements=Placements(pool, providers, accounts),
+            reconciliation=Reconciliation(worker_pool, providers, feed=feed, patience=patience),
             fed=fed,
         )
     failpoints.configure("")

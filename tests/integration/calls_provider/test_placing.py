@@ -177,7 +177,7 @@ async def test_without_an_active_account_nothing_is_placed(house: House) -> None
 async def test_nothing_is_sent_after_the_deadline(house: House) -> None:
     times = iter([0.0, 99.0])
     late = Placements(
-        house.pool, house.provider, house.accounts, send_seconds_max=5, clock=lambda: next(times)
+        house.pool, house.providers, house.accounts, send_seconds_max=5, clock=lambda: next(times)
     )
 
     placement = await late.place(order(), org_id=ORG)

@@ -18,7 +18,7 @@ class Folding:
         self._fold = Fold(pool, Record(RuleBooks()))
         self.reconciliation = Reconciliation(
             pool,
-            house.provider,
+            house.providers,
             feed=self.ingest.feed,
             patience=Patience(post_seconds=20, settle_seconds=120, stuck_seconds=600, grace_seconds=60),
         )

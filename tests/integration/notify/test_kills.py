@@ -123,7 +123,7 @@ async def test_a_consumer_killed_around_its_commit_alerts_once(
 
     assert (0 if row["status"] == "FAILED" else 1) == len(service.texts())
     assert 1 == len({got.headers["webhook-id"] for got in receiver.received})
-    assert 1 == await service.database.fetchval("SELECT count(*) FROM notify.alerts")
+    assert 1 == len(await service.database.fetch("SELECT FROM notify.alerts"))
 
 
 async def test_it_stops_in_time_and_says_so(start_service: StartService) -> None:
