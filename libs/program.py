@@ -4,10 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final, TypeVar
+from types import MappingProxyType
+from typing import Final, TypeAlias, TypeVar
 
 import uvloop
 
@@ -17,6 +18,8 @@ from libs.pg import MigrationError, migrate
 from libs.telemetry import logs
 
 Config = TypeVar("Config")
+# Does its work to the end, given its arguments and the environment, and answers the exit status.
+Command: TypeAlias = Callable[[Sequence[str], Mapping[str, str]], Coroutine[None, None, int]]
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -29,11 +32,14 @@ def run(
     migrations: Path,
     configured: Callable[[Mapping[str, str]], Config],
     running: Callable[[Config], AbstractAsyncContextManager[object]],
+    commands: Mapping[str, Command] = MappingProxyType({}),
 ) -> int:
-    """The exit status of `python -m services.<service> [migrate]`. What is wrong with the environment is said
-    on standard error, all of it at once."""
+    """The exit status of `python -m services.<service> [migrate]`, or of one of the service's own commands.
+    What is wrong with the environment is said on standard error, all of it at once."""
+    if arguments and arguments[0] in commands:
+        return _commanded(service, commands[arguments[0]], arguments[1:])
     if list(arguments) not in ([], ["migrate"]):
-        return _refused(f"usage: python -m services.{service} [migrate]")
+        return _refused(f"usage: python -m services.{service} [{'|'.join(['migrate', *commands])}]")
     try:
         if arguments:
             return _migrated(service, migrations)
@@ -48,6 +54,14 @@ def run(
     log.info("stopped")
     process.shutdown()
     return 0
+
+
+def _commanded(service: str, command: Command, arguments: Sequence[str]) -> int:
+    logs.configure(service, level=os.environ.get("LOG_LEVEL", "WARNING"), stack_traces=False)
+    try:
+        return asyncio.run(command(arguments, os.environ))
+    except ConfigurationError as error:
+        return _refused(str(error))
 
 
 def _migrated(service: str, migrations: Path) -> int:

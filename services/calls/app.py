@@ -34,6 +34,7 @@ from services.calls.operations.placement import SEND_SECONDS_MAX, Placements
 from services.calls.operations.provider_assistants import ProviderAssistants
 from services.calls.operations.providers import Providers
 from services.calls.operations.reading import Reading
+from services.calls.operations.rebuilding import Rebuilding
 from services.calls.operations.reconciliation import Patience, Reconciliation
 from services.calls.operations.record import Record
 from services.calls.operations.rule_books import RuleBooks
@@ -100,7 +101,8 @@ async def running(config: Config) -> AsyncIterator[Running]:
 
         def register(server: grpc.aio.Server) -> None:
             reading = Reading(pools.requests)
-            calls_pb2_grpc.add_CallServiceServicer_to_server(CallServicer(reading, placements), server)
+            calls = CallServicer(reading, placements, Rebuilding(pools.workers))
+            calls_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
             intake_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(ingest), server)
             intake_pb2_grpc.add_AnswerServiceServicer_to_server(AnswerServicer(answers), server)
             intake_pb2_grpc.add_ProviderEventServiceServicer_to_server(ProviderEventServicer(reading), server)

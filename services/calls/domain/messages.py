@@ -58,7 +58,11 @@ def read(body: bytes) -> Message | Unreadable:
     content = document.get("message", document)
     if not isinstance(content, dict):
         return Unreadable("NO_MESSAGE")
-    return _message(content, call=mapping(content.get("call")) or mapping(document.get("call")))
+    call = mapping(content.get("call"))
+    if not call and (beside := mapping(document.get("call"))):
+        # Part of the message from here on, so that what is kept of it is complete.
+        return _message({**content, "call": beside}, call=beside)
+    return _message(content, call=call)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

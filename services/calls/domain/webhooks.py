@@ -105,7 +105,7 @@ def head_of(body: bytes) -> Head:
         # Not JSON at all, or JSON whose fields have other types than usual.
         return _head_of_unusual(body)
     message = parsed.message or _Message()
-    call_id = message.call.id if message.call else parsed.call.id if parsed.call else ""
+    call_id = (message.call.id if message.call else "") or (parsed.call.id if parsed.call else "")
     return _head(message, call_id=call_id, body=body)
 
 

@@ -25,7 +25,7 @@ from services.calls.domain.transcript import Telling, telling_of
 from services.calls.domain.webhooks import LedgerEntry
 from services.calls.operations.lead_keeping import LeadKeeping
 from services.calls.operations.rule_books import RuleBooks
-from services.calls.store import call_events, calls, foldings, lines, transcripts
+from services.calls.store import call_events, calls, foldings, lines, own_facts, transcripts
 
 # Whose call it is, at which provider, under which id.
 CallKey = tuple[UUID, str, str]
@@ -61,6 +61,32 @@ class _Step:
         return next((one.entry.traceparent for one in reversed(self.told) if one.entry.traceparent), "")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retold:
+    """All there is to know about a call: its row, its events, its conversation, and what could not be
+    read."""
+
+    call: Call
+    events: Sequence[NewCallEvent]
+    tellings: Sequence[Telling]
+    unreadable: Sequence[tuple[LedgerEntry, str]]
+
+
+def retell(call: Call, entries: Sequence[LedgerEntry], *, now: datetime) -> Retold:
+    """`call` as it stands before the provider has told anything; `entries` everything that was told. What was
+    judged stays as it was judged."""
+    told, unreadable = _read(entries)
+    if not told:
+        return Retold(call=record.told(call, {}), events=[], tellings=[], unreadable=unreadable)
+    step = _joined(call, told, created=False, now=now)
+    tellings = list(step.best.values())
+    if step.after.transcript_source is TranscriptSource.LIVE:
+        spoken = {line.line_no for telling in tellings for line in telling.lines}
+        step.after = replace(step.after, transcript_lines=len(spoken))
+    events_told = [_call_event(step, one) for one in told]
+    return Retold(call=step.after, events=events_told, tellings=tellings, unreadable=unreadable)
+
+
 class Record:
     def __init__(self, rule_books: RuleBooks) -> None:
         self._rule_books = rule_books
@@ -86,11 +112,11 @@ class Record:
         known = await calls.lock_many(conn, provider_ids=list(groups), own_ids=list(own_ids.values()))
         found = _match(known, own_ids)
         missing = [key for key in groups if key not in found]
-        new_ids = iter(await calls.new_ids(conn, count=len(missing)) if missing else [])
+        begun = await _begun(conn, missing, now=now) if missing else {}
         steps = []
         for key, group in groups.items():
             before = found.get(key)
-            call = before or _new_call(key, next(new_ids), now=now)
+            call = before or begun[key]
             steps.append(_joined(call, group, created=before is None, now=now))
         return steps
 
@@ -173,6 +199,14 @@ def _new_call(key: CallKey, call_id: UUID, *, now: datetime) -> Call:
     return record.new_call(
         call_id, org_id=org_id, provider=provider, provider_call_id=provider_call_id, now=now
     )
+
+
+async def _begun(conn: Connection, keys: Sequence[CallKey], *, now: datetime) -> Mapping[CallKey, Call]:
+    """New calls; one that was known before and whose row is gone keeps its id."""
+    new_ids = await calls.new_ids(conn, count=len(keys))
+    begun = {key: _new_call(key, call_id, now=now) for key, call_id in zip(keys, new_ids, strict=True)}
+    known = await own_facts.find_calls(conn, keys)
+    return begun | {(call.org_id, call.provider, call.provider_call_id or ""): call for call in known}
 
 
 def _joined(call: Call, group: Sequence[_Told], *, created: bool, now: datetime) -> _Step:

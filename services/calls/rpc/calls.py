@@ -14,17 +14,20 @@ from services.calls.domain.transcript import Line
 from services.calls.errors import CallNotFound
 from services.calls.operations.placement import Placements
 from services.calls.operations.reading import Reading
+from services.calls.operations.rebuilding import Rebuilding
 from services.calls.rpc.documents import struct
 from services.calls.rpc.placement import place_call, placement_message
 from services.calls.rpc.places import cut, moment_place
+from services.calls.rpc.rebuilding import rebuild_calls
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class CallServicer(calls_pb2_grpc.CallServiceServicer):
-    def __init__(self, reading: Reading, placements: Placements) -> None:
+    def __init__(self, reading: Reading, placements: Placements, rebuilding: Rebuilding) -> None:
         self._reading = reading
         self._placements = placements
+        self._rebuilding = rebuilding
 
     async def GetCall(self, request: calls_pb2.GetCallRequest, context: _Context) -> calls_pb2.Call:
         return call_message(await self._reading.get_call(principal().org_id, UUID(request.id)))
@@ -97,6 +100,11 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
         call_id = UUID(request.id)
         await self._placements.cancel(call_id, org_id=principal().org_id)
         return call_message(await self._reading.get_call(principal().org_id, call_id))
+
+    async def RebuildCalls(
+        self, request: calls_pb2.RebuildCallsRequest, context: _Context
+    ) -> calls_pb2.RebuildCallsResponse:
+        return await rebuild_calls(self._rebuilding, request)
 
 
 def call_message(call: Call) -> calls_pb2.Call:

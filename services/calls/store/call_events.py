@@ -9,12 +9,14 @@ from services.calls.domain.call_events import CallEvent, NewCallEvent
 
 
 async def append(conn: Connection, call_events: Sequence[NewCallEvent]) -> None:
-    """Webhooks that have their row already are left out."""
+    """Webhooks that have their row already are left out. A row has the id of its webhook, so that it gets the
+    same one when it is made again."""
     await conn.execute(
         """
         INSERT INTO calls.call_events (
-               org_id, call_id, provider_event_id, type, status, occurred_at, received_at, payload)
-        SELECT org_id, call_id, provider_event_id, type, status, occurred_at, received_at, payload
+               id, org_id, call_id, provider_event_id, type, status, occurred_at, received_at, payload)
+        SELECT provider_event_id, org_id, call_id, provider_event_id, type, status, occurred_at, received_at,
+               payload
           FROM jsonb_populate_recordset(NULL::calls.call_events, $1)
             ON CONFLICT ON CONSTRAINT call_events_provider_event_unique DO NOTHING
         """,
@@ -41,3 +43,17 @@ async def list_page(
         limit,
     )
     return [CallEvent(**row) for row in rows]
+
+
+async def list_of_calls(conn: Connection, call_ids: Sequence[UUID]) -> list[NewCallEvent]:
+    """All of these calls, in the order in which they came."""
+    rows = await conn.fetch(
+        """
+        SELECT org_id, call_id, provider_event_id, type, status, occurred_at, received_at, payload
+          FROM calls.call_events
+         WHERE call_id = ANY($1::uuid[])
+         ORDER BY received_at, id
+        """,
+        list(call_ids),
+    )
+    return [NewCallEvent(**row) for row in rows]

@@ -55,6 +55,19 @@ async def unmark_unparsed(conn: Connection, entry_ids: Sequence[UUID]) -> None:
     )
 
 
+async def list_unparsed(conn: Connection, entry_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The reasons of those of these entries that are marked."""
+    rows = await conn.fetch(
+        """
+        SELECT provider_event_id, reason
+          FROM calls.unparsed_events
+         WHERE provider_event_id = ANY($1::uuid[])
+        """,
+        list(entry_ids),
+    )
+    return {row["provider_event_id"]: row["reason"] for row in rows}
+
+
 async def queue_replays_by_id(conn: Connection, entry_ids: Sequence[UUID]) -> int:
     """Of the organization of the transaction; ids it does not have are left out. Looks into every month: an
     id tells when the entry was stored, not when it was received."""

@@ -106,6 +106,99 @@ async def read_many(conn: Connection, ids: Sequence[tuple[UUID, datetime]]) -> l
     return [_entry(row) for row in rows]
 
 
+async def fit(
+    conn: Connection, keys: Sequence[tuple[UUID, str, str]], *, bytes_max: int = BATCH_BYTES_MAX
+) -> int:
+    """How many of these (organization, provider, provider's call id), from the first on, have entries that
+    can be held in memory together; 1 at least."""
+    rows = await conn.fetch(
+        """
+        SELECT wanted.ordinal, coalesce(sum(octet_length(entry.body)), 0)::bigint AS bytes
+          FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
+               AS wanted (org_id, provider, provider_call_id, ordinal)
+          LEFT JOIN calls.provider_events AS entry
+            ON entry.org_id = wanted.org_id AND entry.provider = wanted.provider
+           AND entry.provider_call_id = wanted.provider_call_id AND entry.provider_call_id <> ''
+         GROUP BY wanted.ordinal
+         ORDER BY wanted.ordinal
+        """,
+        [org_id for org_id, _, _ in keys],
+        [provider for _, provider, _ in keys],
+        [provider_call_id for _, _, provider_call_id in keys],
+    )
+    total = 0
+    for row in rows:
+        total += row["bytes"]
+        if total > bytes_max:
+            return max(1, int(row["ordinal"]) - 1)
+    return len(keys)
+
+
+async def list_of_calls(
+    conn: Connection, keys: Sequence[tuple[UUID, str, str]], *, until: Place
+) -> list[tuple[str, LedgerEntry]]:
+    """Everything told about these (organization, provider, provider's call id) up to a place, in the order of
+    the ledger, each with the provider's call id it was stored under."""
+    rows = await conn.fetch(
+        """
+        SELECT entry.id, entry.org_id, entry.provider, entry.provider_call_id, entry.body, entry.received_at,
+               entry.traceparent
+          FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (org_id, provider, provider_call_id)
+          JOIN calls.provider_events AS entry USING (org_id, provider, provider_call_id)
+         WHERE entry.provider_call_id <> '' AND (entry.xid, entry.position) <= ($4::text::xid8, $5)
+         ORDER BY entry.xid, entry.position
+        """,
+        [org_id for org_id, _, _ in keys],
+        [provider for _, provider, _ in keys],
+        [provider_call_id for _, _, provider_call_id in keys],
+        until.xid,
+        until.position,
+    )
+    return [(row["provider_call_id"], _entry(row)) for row in rows]
+
+
+async def list_loose(
+    conn: Connection, *, org_id: UUID | None, after: Place, until: Place, limit: int
+) -> tuple[list[LedgerEntry], Place | None]:
+    """Of the next `limit` entries up to a place, those that are neither in the record nor marked as unparsed
+    and that belong to no known call; and the place after them, None at the end."""
+    rows = await conn.fetch(
+        """
+        SELECT judged.xid::text AS xid, judged.position, judged.id, judged.org_id, judged.provider,
+               judged.received_at, judged.traceparent, CASE WHEN judged.loose THEN entry.body END AS body
+          FROM (SELECT xid, position, id, org_id, provider, received_at, traceparent,
+                       ($1::uuid IS NULL OR org_id = $1)
+                       AND NOT EXISTS (SELECT FROM calls.call_events AS event
+                                        WHERE event.provider_event_id = listed.id
+                                          AND event.received_at = listed.received_at)
+                       AND NOT EXISTS (SELECT FROM calls.unparsed_events AS unparsed
+                                        WHERE unparsed.provider_event_id = listed.id)
+                       AND NOT EXISTS (SELECT FROM calls.own_facts AS own
+                                        WHERE own.org_id = listed.org_id AND own.provider = listed.provider
+                                          AND own.provider_call_id = listed.provider_call_id
+                                          AND listed.provider_call_id <> '') AS loose
+                  FROM (SELECT xid, position, id, org_id, provider, provider_call_id, received_at, traceparent
+                          FROM calls.provider_events
+                         WHERE (xid, position) > ($2::text::xid8, $3)
+                           AND (xid, position) <= ($4::text::xid8, $5)
+                         ORDER BY xid, position
+                         LIMIT $6) AS listed) AS judged
+          JOIN calls.provider_events AS entry USING (id, received_at)
+         ORDER BY judged.xid, judged.position
+        """,
+        org_id,
+        after.xid,
+        after.position,
+        until.xid,
+        until.position,
+        limit,
+    )
+    loose = [_entry(row) for row in rows if row["body"] is not None]
+    if len(rows) < limit:
+        return loose, None
+    return loose, Place(xid=rows[-1]["xid"], position=rows[-1]["position"])
+
+
 async def exist(conn: Connection, ids: Sequence[UUID]) -> bool:
     """Whether the organization of the transaction has any of these."""
     return bool(

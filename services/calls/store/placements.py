@@ -36,15 +36,16 @@ class ActiveCall:
 
 
 async def insert_call(conn: Connection, order: PlacementOrder, *, org_id: UUID, account_id: UUID) -> bool:
-    """False, and nothing stored, if the id is taken; waits for a transaction that is just taking it."""
+    """False, and nothing stored, if the id is taken or was taken once and its row is gone; waits for a
+    transaction that is just taking it."""
     inserted: bool | None = await conn.fetchval(
         """
         INSERT INTO calls.calls (
                id, org_id, provider, provider_account_id, direction, status, assistant_id,
                provider_assistant_id, campaign_id, contact_id, phone_number_id, customer_number,
                customer_name, max_duration_seconds, placement, placement_requested_at)
-        VALUES ($1, $2, 'vapi', $3, 'OUTBOUND', 'QUEUED', $4, $5, $6, $7, $8, $9, $10, $11, 'PENDING',
-               now())
+        SELECT $1, $2, 'vapi', $3, 'OUTBOUND', 'QUEUED', $4, $5, $6, $7, $8, $9, $10, $11, 'PENDING', now()
+         WHERE NOT EXISTS (SELECT FROM calls.own_facts WHERE call_id = $1)
             ON CONFLICT ON CONSTRAINT calls_pkey DO NOTHING
         RETURNING true
         """,

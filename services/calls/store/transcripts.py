@@ -60,6 +60,39 @@ async def write(conn: Connection, tellings: Sequence[tuple[Call, Telling]]) -> N
     )
 
 
+async def clear(conn: Connection, calls: Sequence[Call]) -> None:
+    """Removes all lines of these calls."""
+    await conn.execute(
+        """
+        DELETE FROM calls.transcripts AS line
+         USING unnest($1::uuid[], $2::timestamptz[]) AS cleared (call_id, call_created_at)
+         WHERE line.call_id = cleared.call_id AND line.call_created_at = cleared.call_created_at
+        """,
+        [call.id for call in calls],
+        [call.created_at for call in calls],
+    )
+
+
+async def list_of_calls(conn: Connection, calls: Sequence[Call]) -> Mapping[UUID, list[tuple[str, Line]]]:
+    """The lines of these calls in their order, each with its source."""
+    rows = await conn.fetch(
+        """
+        SELECT line.call_id, line.source, line.line_no, line.role, line.message, line.seconds_from_start,
+               line.spoken_at, line.confidence
+          FROM unnest($1::uuid[], $2::timestamptz[]) AS wanted (call_id, call_created_at)
+          JOIN calls.transcripts AS line USING (call_id, call_created_at)
+         ORDER BY line.call_id, line.line_no
+        """,
+        [call.id for call in calls],
+        [call.created_at for call in calls],
+    )
+    found: dict[UUID, list[tuple[str, Line]]] = {call.id: [] for call in calls}
+    for row in rows:
+        fields = dict(row)
+        found[fields.pop("call_id")].append((fields.pop("source"), Line(**fields)))
+    return found
+
+
 async def list_lines(conn: Connection, call: Call) -> list[Line]:
     """Oldest first."""
     rows = await conn.fetch(

@@ -322,6 +322,9 @@ class FakeCalls(calls_pb2_grpc.CallServiceServicer, provider_pb2_grpc.ProviderAs
     async def CancelCall(self, request: Any, context: _Context) -> Any:
         raise NotImplementedError
 
+    async def RebuildCalls(self, request: Any, context: _Context) -> Any:
+        raise NotImplementedError
+
     @asynccontextmanager
     async def serving(self, signer: PrincipalSigner, *, listen: str = "127.0.0.1:0") -> AsyncIterator[str]:
         """The address it serves at."""
