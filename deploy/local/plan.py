@@ -177,7 +177,7 @@ class Plan:
         listen = {f"{name.upper()}_LISTEN": self.ports.address(name) for name in SERVICES}
         keys = {
             f"{name}_ENCRYPTION_KEY": self.secrets.ensure(f"{name}_ENCRYPTION_KEY")
-            for name in ("GATEWAY", "NOTIFY")
+            for name in ("CALLS", "GATEWAY", "NOTIFY")
         }
         return (
             addresses

@@ -14,6 +14,7 @@ ACTIVE_STATUSES = frozenset({"queued", "ringing", "in-progress", "forwarding"})
 
 class Call(msgspec.Struct, rename="camel", kw_only=True):
     id: str
+    org_id: str = VAPI_ORG_ID
     type: str
     status: str
     created_at: str
@@ -129,7 +130,7 @@ def openai_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _identity(call: Call) -> dict[str, Any]:
     shown = {
         "id": call.id,
-        "orgId": VAPI_ORG_ID,
+        "orgId": call.org_id,
         "createdAt": call.created_at,
         "type": call.type,
         "phoneCallProvider": "twilio",

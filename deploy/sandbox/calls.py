@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from deploy.sandbox.call import Call
+from deploy.sandbox.config import VAPI_ORG_ID
 from deploy.sandbox.faults import WebhookFault
 from deploy.sandbox.journal import Journal
 from deploy.sandbox.moments import iso, now, parse
@@ -38,6 +39,7 @@ class NewCall:
     """What is asked for when a call is made; `outcome` is a script's name or an ended reason."""
 
     inbound: bool
+    org_id: str = VAPI_ORG_ID
     customer: dict[str, Any]
     phone_number_id: str | None = None
     assistant_id: str | None = None
@@ -84,9 +86,10 @@ class CallBook:
     def active_count(self) -> int:
         return len(self._active)
 
-    def lines_left(self) -> int:
-        """Calls that may still be started; inbound ones take lines too."""
-        return self._settings().concurrency_limit - len(self._active)
+    def lines_left(self, org_id: str) -> int:
+        """Calls that the organization may still start; inbound ones take lines too."""
+        taken = sum(self.calls[call_id].org_id == org_id for call_id in self._active)
+        return self._settings().concurrency_limit - taken
 
     def create(self, new: NewCall) -> Call:
         self._created += 1
@@ -97,6 +100,7 @@ class CallBook:
         first_status = "ringing" if new.inbound else ("scheduled" if scheduled else "queued")
         call = Call(
             id=str(uuid.uuid4()),
+            org_id=new.org_id,
             type="inboundPhoneCall" if new.inbound else "outboundPhoneCall",
             status=first_status,
             first_status=first_status,

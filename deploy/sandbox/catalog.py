@@ -70,10 +70,16 @@ class Catalog:
         if VAPI_PHONE_NUMBER_ID not in self.phone_numbers:
             self._store("phone_number", {"id": VAPI_PHONE_NUMBER_ID, **_stamps(), **_PHONE_NUMBER})
 
-    def create_assistant(self, body: dict[str, Any]) -> dict[str, Any]:
+    def assistants_of(self, org_id: str) -> dict[str, dict[str, Any]]:
+        return {key: found for key, found in self.assistants.items() if found["orgId"] == org_id}
+
+    def phone_numbers_of(self, org_id: str) -> dict[str, dict[str, Any]]:
+        return {key: found for key, found in self.phone_numbers.items() if found["orgId"] == org_id}
+
+    def create_assistant(self, body: dict[str, Any], *, org_id: str = VAPI_ORG_ID) -> dict[str, Any]:
         if len(self.assistants) >= OBJECTS_MAX:
             raise CatalogFull
-        return self._store("assistant", {"id": str(uuid.uuid4()), **_stamps(), **body})
+        return self._store("assistant", {"id": str(uuid.uuid4()), **_stamps(org_id), **body})
 
     def update_assistant(self, assistant_id: str, body: dict[str, Any]) -> dict[str, Any]:
         """Replaces the named fields whole, as Vapi does: what a sent sub-object leaves out is gone."""
@@ -84,20 +90,26 @@ class Catalog:
         self._journal.remove("assistant", assistant_id)
         return self.assistants.pop(assistant_id)
 
-    def create_phone_number(self, body: dict[str, Any]) -> dict[str, Any]:
+    def create_phone_number(self, body: dict[str, Any], *, org_id: str = VAPI_ORG_ID) -> dict[str, Any]:
         if len(self.phone_numbers) >= OBJECTS_MAX:
             raise CatalogFull
         number = body.get("number") or f"+1514{random.randrange(220, 990)}{random.randrange(1000, 9999)}"
         fields = {**body, "number": number, "status": "active"}
         fields.pop("twilioAuthToken", None)
-        return self._store("phone_number", {"id": str(uuid.uuid4()), **_stamps(), **fields})
+        return self._store("phone_number", {"id": str(uuid.uuid4()), **_stamps(org_id), **fields})
 
     def assistant_of(
-        self, *, assistant_id: str | None, transient: dict[str, Any] | None, overrides: dict[str, Any] | None
+        self,
+        *,
+        org_id: str,
+        assistant_id: str | None,
+        transient: dict[str, Any] | None,
+        overrides: dict[str, Any] | None,
     ) -> dict[str, Any] | None:
-        """The assistant as it takes the call: a stored or a transient one with the overrides laid over it."""
+        """The assistant as it takes the call: a stored one of the organization or a transient one, with the
+        overrides laid over it."""
         found = transient if transient is not None else self.assistants.get(assistant_id or "")
-        if found is None:
+        if found is None or found.get("orgId", org_id) != org_id:
             return None
         laid_over = {name: value for name, value in (overrides or {}).items() if name != "variableValues"}
         return {**found, **laid_over}
@@ -109,6 +121,6 @@ class Catalog:
         return document
 
 
-def _stamps() -> dict[str, str]:
+def _stamps(org_id: str = VAPI_ORG_ID) -> dict[str, str]:
     moment = iso(now())
-    return {"orgId": VAPI_ORG_ID, "createdAt": moment, "updatedAt": moment}
+    return {"orgId": org_id, "createdAt": moment, "updatedAt": moment}

@@ -192,12 +192,13 @@ async def _start_inbound_call(sandbox: Sandbox, _request: Request, body: Any) ->
     number_id = wanted.phone_number_id or VAPI_PHONE_NUMBER_ID
     if number_id not in sandbox.catalog.phone_numbers:
         raise ValueError("unknown phoneNumberId")
-    script = SCRIPTS[wanted.script]
-    assistant_id = wanted.assistant_id or sandbox.catalog.phone_numbers[number_id].get("assistantId")
+    script, number = SCRIPTS[wanted.script], sandbox.catalog.phone_numbers[number_id]
+    assistant_id = wanted.assistant_id or number.get("assistantId")
     asks = wanted.assistant_request or script.asks_for_assistant or assistant_id is None
     call = sandbox.calls.create(
         NewCall(
             inbound=True,
+            org_id=number["orgId"],
             customer={"number": wanted.customer or script.customer},
             phone_number_id=number_id,
             assistant_id=None if asks else assistant_id,

@@ -48,7 +48,10 @@ class Sender:
     def assistant(self) -> dict[str, Any] | None:
         call = self.call
         return self.stage.catalog.assistant_of(
-            assistant_id=call.assistant_id, transient=call.assistant, overrides=call.assistant_overrides
+            org_id=call.org_id,
+            assistant_id=call.assistant_id,
+            transient=call.assistant,
+            overrides=call.assistant_overrides,
         )
 
     def _target(self, server: dict[str, Any] | None) -> Target:

@@ -11,7 +11,7 @@ Signature = Literal["HMAC_BODY", "HMAC_TIMESTAMP", "SHARED_SECRET"]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 Weight = Annotated[float, msgspec.Meta(ge=0)]
 
-SECRET_FIELDS = frozenset({"webhookSecret", "vapiApiKey", "twilioAuthToken"})
+SECRET_FIELDS = frozenset({"webhookSecret", "vapiApiKey", "vapiOtherKeys", "twilioAuthToken"})
 
 
 class Settings(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_on
     # Of webhooks that go to the account's own server; an assistant's server has a plan of its own.
     webhook_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     vapi_api_key: str = ""
+    # Each is an account of its own, empty at first; those who hold one see nothing of another.
+    vapi_other_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=100)] = ()
     twilio_account_sid: str = ""
     twilio_auth_token: str = ""
     twilio_sms_url: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -19,6 +18,7 @@ from deploy.sandbox.exchange import BodyTooLarge, JsonAnswer, parsed_json, read_
 from deploy.sandbox.faults import OPERATIONS
 from deploy.sandbox.sandbox import Sandbox
 from deploy.sandbox.vapi_errors import VapiError
+from deploy.sandbox.vapi_keys import check_key, organization_of
 from deploy.sandbox.vapi_listing import page_of
 
 Operation = Callable[[Sandbox, Request, Any], Awaitable[tuple[int, Any]]]
@@ -59,7 +59,7 @@ def _endpoint(sandbox: Sandbox, name: str, operation: Operation) -> Callable[[Re
             body = await _json_body(request)
             # Vapi's control address is a capability in itself: it takes no key.
             if name != "controlCall":
-                _check_key(sandbox, request)
+                check_key(sandbox.settings, request)
             problems = _contract_problems(sandbox, name, request, body)
             if problems:
                 raise VapiError(HTTPStatus.BAD_REQUEST, [p.message for p in problems])
@@ -90,13 +90,6 @@ async def _json_body(request: Request) -> Any:
         raise VapiError(HTTPStatus.BAD_REQUEST, f"Unexpected token in JSON: {error}") from None
 
 
-def _check_key(sandbox: Sandbox, request: Request) -> None:
-    expected = sandbox.settings.vapi_api_key
-    given = request.headers.get("authorization", "")
-    if expected and not hmac.compare_digest(given.encode(), f"Bearer {expected}".encode()):
-        raise VapiError(HTTPStatus.UNAUTHORIZED, "Invalid Key. Hot tip, you may be using the public key.")
-
-
 def _contract_problems(sandbox: Sandbox, name: str, request: Request, body: Any) -> list[Problem]:
     """What the contract has against the request. Operations without a body or query take any."""
     object_id = request.path_params.get("id")
@@ -117,15 +110,15 @@ def _failure(status: int) -> Response:
     return JsonAnswer(VapiError(status, HTTPStatus(status).phrase).body, status_code=status)
 
 
-async def _create_assistant(sandbox: Sandbox, _request: Request, body: Any) -> tuple[int, Any]:
+async def _create_assistant(sandbox: Sandbox, request: Request, body: Any) -> tuple[int, Any]:
     try:
-        return 201, sandbox.catalog.create_assistant(body or {})
+        return 201, sandbox.catalog.create_assistant(body or {}, org_id=organization_of(request))
     except CatalogFull:
         raise VapiError(HTTPStatus.BAD_REQUEST, "Too many assistants.") from None
 
 
 async def _list_assistants(sandbox: Sandbox, request: Request, _body: Any) -> tuple[int, Any]:
-    return 200, page_of(list(sandbox.catalog.assistants.values()), request.query_params)
+    return 200, page_of(list(_assistants(sandbox, request).values()), request.query_params)
 
 
 async def _get_assistant(sandbox: Sandbox, request: Request, _body: Any) -> tuple[int, Any]:
@@ -142,29 +135,37 @@ async def _delete_assistant(sandbox: Sandbox, request: Request, _body: Any) -> t
 
 def _known_assistant(sandbox: Sandbox, request: Request) -> str:
     assistant_id = str(request.path_params["id"])
-    if assistant_id not in sandbox.catalog.assistants:
+    if assistant_id not in _assistants(sandbox, request):
         raise VapiError(
             HTTPStatus.NOT_FOUND, f"Couldn't Get Assistant. Assistant {assistant_id} Does Not Exist."
         )
     return assistant_id
 
 
-async def _create_phone_number(sandbox: Sandbox, _request: Request, body: Any) -> tuple[int, Any]:
+async def _create_phone_number(sandbox: Sandbox, request: Request, body: Any) -> tuple[int, Any]:
     try:
-        return 201, sandbox.catalog.create_phone_number(body or {})
+        return 201, sandbox.catalog.create_phone_number(body or {}, org_id=organization_of(request))
     except CatalogFull:
         raise VapiError(HTTPStatus.BAD_REQUEST, "Too many phone numbers.") from None
 
 
 async def _list_phone_numbers(sandbox: Sandbox, request: Request, _body: Any) -> tuple[int, Any]:
-    return 200, page_of(list(sandbox.catalog.phone_numbers.values()), request.query_params)
+    return 200, page_of(list(_phone_numbers(sandbox, request).values()), request.query_params)
 
 
 async def _get_phone_number(sandbox: Sandbox, request: Request, _body: Any) -> tuple[int, Any]:
     number_id = str(request.path_params["id"])
-    if number_id not in sandbox.catalog.phone_numbers:
+    if number_id not in _phone_numbers(sandbox, request):
         raise VapiError(HTTPStatus.NOT_FOUND, f"Couldn't Get Phone Number. {number_id} Does Not Exist.")
     return 200, sandbox.catalog.phone_numbers[number_id]
+
+
+def _assistants(sandbox: Sandbox, request: Request) -> dict[str, Any]:
+    return sandbox.catalog.assistants_of(organization_of(request))
+
+
+def _phone_numbers(sandbox: Sandbox, request: Request) -> dict[str, Any]:
+    return sandbox.catalog.phone_numbers_of(organization_of(request))
 
 
 async def _recording(_request: Request) -> Response:

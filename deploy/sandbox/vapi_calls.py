@@ -14,6 +14,7 @@ from deploy.sandbox.calls import NewCall
 from deploy.sandbox.moments import iso, now
 from deploy.sandbox.sandbox import Sandbox
 from deploy.sandbox.vapi_errors import VapiError
+from deploy.sandbox.vapi_keys import organization_of
 from deploy.sandbox.vapi_listing import limit_of, within
 
 CUSTOMERS_MAX = 1_000
@@ -27,18 +28,20 @@ _UNPLAYABLE = ("squadId", "squad", "workflowId", "workflow", "customerId", "tran
 
 async def create_call(sandbox: Sandbox, request: Request, body: Any) -> tuple[int, Any]:
     """One call, or one for each of `customers`: then those not made are listed beside the made ones."""
-    _check_parts(sandbox, body)
+    org_id = organization_of(request)
+    _check_parts(sandbox, body, org_id=org_id)
     traceparent = request.headers.get("traceparent", "")
     if "customers" not in body:
-        call = _dial(sandbox, body, body["customer"], traceparent)
-        return 201, {**shown(sandbox, call), "subscriptionLimits": _limits(sandbox)}
+        call = _dial(sandbox, body, body["customer"], traceparent, org_id=org_id)
+        return 201, {**shown(sandbox, call), "subscriptionLimits": _limits(sandbox, org_id)}
     results, errors = [], []
     for customer in body["customers"][:CUSTOMERS_MAX]:
         try:
-            results.append(shown(sandbox, _dial(sandbox, body, customer, traceparent)))
+            made = _dial(sandbox, body, customer, traceparent, org_id=org_id)
+            results.append(shown(sandbox, made))
         except VapiError as error:
             errors.append({"customer": customer, "error": str(error)})
-    return 201, {"results": results, "errors": errors, "subscriptionLimits": _limits(sandbox)}
+    return 201, {"results": results, "errors": errors, "subscriptionLimits": _limits(sandbox, org_id)}
 
 
 async def list_calls(sandbox: Sandbox, request: Request, _body: Any) -> tuple[int, Any]:
@@ -49,6 +52,7 @@ async def list_calls(sandbox: Sandbox, request: Request, _body: Any) -> tuple[in
         call
         for call in newest_first
         if not call.deleted
+        and call.org_id == organization_of(request)
         and _matches(call, wanted)
         and within(query, created_at=call.created_at, updated_at=call.updated_at)
     )
@@ -79,7 +83,7 @@ async def delete_call(sandbox: Sandbox, request: Request, _body: Any) -> tuple[i
 
 async def control_call(sandbox: Sandbox, request: Request, body: Any) -> tuple[int, Any]:
     """The live control address of a call; `end-call` hangs up, other messages change nothing here."""
-    call = _known_call(sandbox, request)
+    call = _known_call(sandbox, request, of_anybody=True)
     if not call.active:
         raise VapiError(HTTPStatus.BAD_REQUEST, "Call is not active.")
     if body["type"] == "end-call":
@@ -91,7 +95,7 @@ def shown(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     return resource(call, control_url=f"{sandbox.public_url}/vapi/control/{call.id}")
 
 
-def _check_parts(sandbox: Sandbox, body: dict[str, Any]) -> None:
+def _check_parts(sandbox: Sandbox, body: dict[str, Any], *, org_id: str) -> None:
     """Refuses a call whose assistant, number or customer cannot be found, in the order Vapi looks."""
     unplayable = [name for name in _UNPLAYABLE if name in body]
     if unplayable:
@@ -100,27 +104,31 @@ def _check_parts(sandbox: Sandbox, body: dict[str, Any]) -> None:
     if not body.get("assistantId") and not body.get("assistant"):
         text = "Need Either `assistantId`, `assistant`, `squadId`, Or `squad`."
         raise VapiError(HTTPStatus.BAD_REQUEST, text)
-    if "assistant" not in body and body["assistantId"] not in sandbox.catalog.assistants:
+    if "assistant" not in body and body["assistantId"] not in sandbox.catalog.assistants_of(org_id):
         text = f"Couldn't Get Assistant. `assistantId` {body['assistantId']} Does Not Exist."
         raise VapiError(HTTPStatus.BAD_REQUEST, text)
     if not body.get("phoneNumberId") and not body.get("phoneNumber"):
         raise VapiError(HTTPStatus.BAD_REQUEST, "Need Either `phoneNumberId` Or `phoneNumber`.")
-    if "phoneNumber" not in body and body["phoneNumberId"] not in sandbox.catalog.phone_numbers:
+    known_numbers = sandbox.catalog.phone_numbers_of(org_id)
+    if "phoneNumber" not in body and body["phoneNumberId"] not in known_numbers:
         text = f"Couldn't Get Phone Number. `phoneNumberId` {body['phoneNumberId']} Does Not Exist."
         raise VapiError(HTTPStatus.BAD_REQUEST, text)
     if "customer" not in body and not body.get("customers"):
         raise VapiError(HTTPStatus.BAD_REQUEST, "Need Either `customerId`, `customer`, Or `customers`.")
 
 
-def _dial(sandbox: Sandbox, body: dict[str, Any], customer: dict[str, Any], traceparent: str) -> Call:
+def _dial(
+    sandbox: Sandbox, body: dict[str, Any], customer: dict[str, Any], traceparent: str, *, org_id: str
+) -> Call:
     _check_number(customer)
     scheduled = body.get("schedulePlan")
-    if scheduled is None and sandbox.calls.lines_left() <= 0:
-        limits = _limits(sandbox)
+    if scheduled is None and sandbox.calls.lines_left(org_id) <= 0:
+        limits = _limits(sandbox, org_id)
         raise VapiError(HTTPStatus.BAD_REQUEST, "Over Concurrency Limit.", subscriptionLimits=limits)
     return sandbox.calls.create(
         NewCall(
             inbound=False,
+            org_id=org_id,
             customer=customer,
             phone_number_id=body.get("phoneNumberId"),
             assistant_id=body.get("assistantId"),
@@ -144,8 +152,8 @@ def _check_number(customer: dict[str, Any]) -> None:
         raise VapiError(HTTPStatus.BAD_REQUEST, [_NOT_E164])
 
 
-def _limits(sandbox: Sandbox) -> dict[str, Any]:
-    left = sandbox.calls.lines_left()
+def _limits(sandbox: Sandbox, org_id: str) -> dict[str, Any]:
+    left = sandbox.calls.lines_left(org_id)
     return {
         "concurrencyBlocked": left <= 0,
         "concurrencyLimit": sandbox.settings.concurrency_limit,
@@ -158,9 +166,9 @@ def _matches(call: Call, wanted: dict[str, str]) -> bool:
     return all(values[name] == value for name, value in wanted.items())
 
 
-def _known_call(sandbox: Sandbox, request: Request) -> Call:
+def _known_call(sandbox: Sandbox, request: Request, *, of_anybody: bool = False) -> Call:
     call = sandbox.calls.calls.get(str(request.path_params["id"]))
-    if call is None or call.deleted:
+    if call is None or call.deleted or not (of_anybody or call.org_id == organization_of(request)):
         text = f"Couldn't Get Call. {request.path_params['id']} Does Not Exist."
         raise VapiError(HTTPStatus.NOT_FOUND, text)
     return call

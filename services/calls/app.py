@@ -25,6 +25,7 @@ from libs.vault import Vault
 from services.calls.config import Config
 from services.calls.domain.accounts import Access
 from services.calls.folder import Folder
+from services.calls.operations.account_access import AccountAccess
 from services.calls.operations.accounts import PROVIDER, Accounts
 from services.calls.operations.answer import Answers
 from services.calls.operations.fold import Fold
@@ -87,7 +88,13 @@ async def running(config: Config) -> AsyncIterator[Running]:
             default_assistant_id=config.default_assistant_id,
             wake_folder=folder.wake,
         )
-        accounts = Accounts(pools.requests, lines_default=config.lines)
+        access = AccountAccess(
+            providers,
+            vault=_vault(config),
+            deployment=_deployment(config),
+            base_urls=config.base_urls_allowed,
+        )
+        accounts = Accounts(pools.requests, access=access, lines_default=config.lines)
         placements = Placements(pools.requests, providers, accounts)
         stack.push_async_callback(placements.drain)
         events = EventServicer(pools.workers, schema=_SERVICE)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from libs.environment import Secret
+from libs.errors import FieldViolation
+from services.calls.domain.assistants import ProviderPhoneNumber
 
 LINES_DEFAULT: Final = 10
 DEFAULT_ACCOUNT_NAME: Final = "default"
@@ -14,6 +16,8 @@ DEFAULT_ACCOUNT_NAME: Final = "default"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAccount:
+    """As it is shown; how it is reached is in its `AccountLink`."""
+
     id: UUID
     name: str
     provider: str
@@ -22,6 +26,13 @@ class ProviderAccount:
     active: bool
     lines_in_use: int
     created_at: datetime
+    api_key_hint: str
+    credentials_set_at: datetime | None
+    base_url: str
+    webhook_url: str
+    webhook_credential_id: str
+    source_id: UUID | None
+    phone_numbers: Sequence[ProviderPhoneNumber]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +48,77 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessChange:
+    """None leaves what is there."""
+
+    api_key: Secret | None = None
+    base_url: str | None = None
+    webhook_url: str | None = None
+    webhook_credential_id: str | None = None
+    webhook_secret: Secret | None = None
+
+    @property
+    def empty(self) -> bool:
+        return self == AccessChange()
+
+    def applied_to(self, present: Access, *, base_url_default: str) -> Access:
+        """An empty base URL is the default."""
+        base_url = present.base_url if self.base_url is None else self.base_url.rstrip("/")
+        return Access(
+            base_url=base_url or base_url_default,
+            api_key=_or(self.api_key, present.api_key),
+            webhook_url=_or(self.webhook_url, present.webhook_url),
+            webhook_credential_id=_or(self.webhook_credential_id, present.webhook_credential_id),
+            webhook_secret=_or(self.webhook_secret, present.webhook_secret),
+        )
+
+
+def access_violations(access: Access, *, base_urls: Sequence[str]) -> list[FieldViolation]:
+    """What is wrong with an account's own access. A key goes only to addresses that the deployment trusts,
+    and what is said in calls made with it only to webhooks of the same organization."""
+    violations = []
+    if not access.api_key:
+        violations.append(FieldViolation("api_key", "must be given with any of the fields about access"))
+    if not access.webhook_url:
+        violations.append(FieldViolation("webhook_url", "must be the url of a source, with an API key"))
+    if access.base_url not in base_urls:
+        violations.append(FieldViolation("base_url", "must be one that this deployment allows"))
+    return violations
+
+
+_T = TypeVar("_T")
+
+
+def _or(change: _T | None, present: _T) -> _T:
+    return present if change is None else change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAccess:
+    """An account's own access as it is stored."""
+
+    # Sealed; see `operations.credentials`.
+    credentials: bytes
+    api_key_hint: str
+    api_key_changed: bool
+    base_url: str
+    webhook_url: str
+    webhook_credential_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLink:
     """What leads to an account at the provider, as stored. Without `credentials` it is the deployment's own
     account; with them, an empty `base_url` is the deployment's. `version` rises with every change."""
 
     account_id: UUID
     org_id: UUID
-    version: int
-    base_url: str
-    webhook_url: str
-    webhook_credential_id: str
+    version: int = 1
+    base_url: str = ""
+    webhook_url: str = ""
+    webhook_credential_id: str = ""
     # Sealed; see `operations.credentials`.
-    credentials: bytes | None
+    credentials: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,41 +1,86 @@
-"""Provider accounts: what an organization has at the voice provider, and how many calls at a time that is."""
+"""Provider accounts: what an organization has at the voice provider, how it is reached, and how many calls at
+a time that is."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from libs.errors import FieldViolation, InvalidArgument
-from libs.pg import Connection, Pool, transaction
-from services.calls.domain.accounts import DEFAULT_ACCOUNT_NAME, LINES_DEFAULT, ProviderAccount, plan_lines
-from services.calls.errors import ProviderAccountNotFound
+from libs.pg import Connection, LostRace, Pool, transaction
+from services.calls.domain.accounts import (
+    DEFAULT_ACCOUNT_NAME,
+    LINES_DEFAULT,
+    AccessChange,
+    AccountLink,
+    ProviderAccount,
+    StoredAccess,
+    plan_lines,
+)
+from services.calls.domain.assistants import ProviderPhoneNumber
+from services.calls.errors import CredentialsUnsupported, ProviderAccountNotFound
+from services.calls.operations.account_access import AccountAccess
 from services.calls.store import accounts, lines
 
 PROVIDER = "vapi"
+_NO_CHANGE = AccessChange()
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Access ready to be stored over what had this version. `numbers` are None where they stay."""
+
+    stored: StoredAccess
+    version: int
+    numbers: Sequence[ProviderPhoneNumber] | None
 
 
 class Accounts:
-    def __init__(self, pool: Pool, *, lines_default: int = LINES_DEFAULT) -> None:
+    """Without `access` no account can have credentials of its own."""
+
+    def __init__(
+        self, pool: Pool, *, access: AccountAccess | None = None, lines_default: int = LINES_DEFAULT
+    ) -> None:
         self._pool = pool
+        self._access = access
         self._lines_default = lines_default
 
     async def create(
-        self, *, org_id: UUID, name: str, provider: str, line_count: int, inbound_reserve: int
+        self,
+        *,
+        org_id: UUID,
+        name: str,
+        provider: str,
+        line_count: int,
+        inbound_reserve: int,
+        access: AccessChange = _NO_CHANGE,
+        source_id: UUID | None = None,
+        skip_check: bool = False,
     ) -> ProviderAccount:
-        """Raises ProviderAccountNameTaken."""
+        """Raises ProviderAccountNameTaken, and for access of its own what `AccountAccess` raises."""
         line_count = line_count or self._lines_default
         _check_reserve(line_count=line_count, inbound_reserve=inbound_reserve)
+        account_id = uuid4()
+        link = AccountLink(account_id=account_id, org_id=org_id)
+        prepared = await self._prepare(access, link, skip_check=skip_check)
         async with transaction(self._pool, org_id=org_id) as conn:
-            account_id = await accounts.insert_account(
+            await accounts.insert_account(
                 conn,
                 org_id=org_id,
+                account_id=account_id,
                 name=name,
                 provider=provider,
                 lines=line_count,
                 inbound_reserve=inbound_reserve,
+                source_id=source_id,
             )
             await _lay_out(
                 conn, org_id=org_id, account_id=account_id, line_count=line_count, reserve=inbound_reserve
             )
-            return await _get(conn, account_id)
+            await _save_access(conn, prepared, org_id=org_id, account_id=account_id)
+            created = await _get(conn, account_id)
+        self._forget(account_id, org_id=org_id)
+        return created
 
     async def get(self, *, org_id: UUID, account_id: UUID) -> ProviderAccount:
         async with transaction(self._pool, org_id=org_id) as conn:
@@ -55,8 +100,15 @@ class Accounts:
         line_count: int | None = None,
         inbound_reserve: int | None = None,
         active: bool | None = None,
+        access: AccessChange = _NO_CHANGE,
+        source_id: str | None = None,
+        skip_check: bool = False,
     ) -> ProviderAccount:
-        """What is None stays. Fewer lines than are in use: no new call until enough of them have ended."""
+        """What is None stays; an empty `source_id` takes the source away. Fewer lines than are in use: no new
+        call until enough of them have ended. Raises what `create` does, and LostRace if somebody else
+        changed the access meanwhile."""
+        link = await self._find_link(account_id, org_id=org_id)
+        prepared = await self._prepare(access, link, skip_check=skip_check)
         async with transaction(self._pool, org_id=org_id) as conn:
             if not await accounts.lock_account(conn, account_id=account_id):
                 raise ProviderAccountNotFound
@@ -70,8 +122,24 @@ class Accounts:
                 lines=line_count,
                 inbound_reserve=reserve,
                 active=present.active if active is None else active,
+                source_id=_source(source_id, present=present.source_id),
             )
             await _lay_out(conn, org_id=org_id, account_id=account_id, line_count=line_count, reserve=reserve)
+            await _save_access(conn, prepared, org_id=org_id, account_id=account_id)
+            updated = await _get(conn, account_id)
+        self._forget(account_id, org_id=org_id)
+        return updated
+
+    async def check(self, *, org_id: UUID, account_id: UUID) -> ProviderAccount:
+        """Tries the stored access and learns the phone numbers anew. Numbers of the deployment's own account
+        are nobody's in particular and not kept."""
+        link = await self._find_link(account_id, org_id=org_id)
+        if self._access is None:
+            raise CredentialsUnsupported
+        numbers = await self._access.check(account_id, org_id=org_id)
+        async with transaction(self._pool, org_id=org_id) as conn:
+            if link.credentials is not None:
+                await accounts.replace_phone_numbers(conn, numbers, org_id=org_id, account_id=account_id)
             return await _get(conn, account_id)
 
     async def ensure(self, *, org_id: UUID) -> None:
@@ -84,6 +152,53 @@ class Accounts:
                 await _lay_out(
                     conn, org_id=org_id, account_id=account_id, line_count=self._lines_default, reserve=0
                 )
+
+    async def _find_link(self, account_id: UUID, *, org_id: UUID) -> AccountLink:
+        async with transaction(self._pool, org_id=org_id) as conn:
+            link = await accounts.find_link(conn, org_id=org_id, account_id=account_id)
+        if link is None:
+            raise ProviderAccountNotFound
+        return link
+
+    async def _prepare(
+        self, change: AccessChange, link: AccountLink, *, skip_check: bool
+    ) -> _Prepared | None:
+        """Outside of any transaction: the provider may take its time."""
+        if change.empty:
+            return None
+        if self._access is None:
+            raise CredentialsUnsupported
+        access = self._access.changed(change, link=link)
+        other_key = change.api_key is not None
+        asks = (other_key or change.base_url is not None) and not skip_check
+        numbers = await self._access.try_out(access) if asks else [] if other_key else None
+        stored = self._access.sealed(
+            access, org_id=link.org_id, account_id=link.account_id, api_key_changed=other_key
+        )
+        return _Prepared(stored, link.version, numbers)
+
+    def _forget(self, account_id: UUID, *, org_id: UUID) -> None:
+        if self._access is not None:
+            self._access.forget(account_id, org_id=org_id)
+
+
+async def _save_access(
+    conn: Connection, prepared: _Prepared | None, *, org_id: UUID, account_id: UUID
+) -> None:
+    if prepared is None:
+        return
+    if not await accounts.update_access(
+        conn, prepared.stored, account_id=account_id, version=prepared.version
+    ):
+        raise LostRace
+    if prepared.numbers is not None:
+        await accounts.replace_phone_numbers(conn, prepared.numbers, org_id=org_id, account_id=account_id)
+
+
+def _source(change: str | None, *, present: UUID | None) -> UUID | None:
+    if change is None:
+        return present
+    return UUID(change) if change else None
 
 
 def _check_reserve(*, line_count: int, inbound_reserve: int) -> None:

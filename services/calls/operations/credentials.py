@@ -8,7 +8,7 @@ import msgspec
 
 from libs.environment import Secret
 from libs.vault import Vault
-from services.calls.domain.accounts import Access, AccountLink
+from services.calls.domain.accounts import Access, AccountLink, StoredAccess
 from services.calls.errors import CredentialsUnsupported, ProviderAccountIncomplete
 
 # A key shorter than this is a test's, and four characters of it would tell too much.
@@ -24,15 +24,27 @@ class _Stored(msgspec.Struct, frozen=True):
         return "***"
 
 
-def sealed(vault: Vault, *, api_key: Secret, webhook_secret: Secret, org_id: UUID, account_id: UUID) -> bytes:
-    stored = _Stored(api_key=api_key.reveal(), webhook_secret=webhook_secret.reveal())
-    return vault.seal(msgspec.json.encode(stored), place=_place(org_id, account_id))
-
-
-def hint(api_key: Secret) -> str:
-    """The last characters, for telling keys apart."""
-    text = api_key.reveal()
-    return text[-_HINT_LENGTH:] if len(text) >= _HINTED_LENGTH_MIN else ""
+def sealed(
+    access: Access,
+    *,
+    org_id: UUID,
+    account_id: UUID,
+    vault: Vault | None,
+    base_url_default: str,
+    api_key_changed: bool,
+) -> StoredAccess:
+    """Raises CredentialsUnsupported."""
+    if vault is None:
+        raise CredentialsUnsupported
+    stored = _Stored(api_key=access.api_key.reveal(), webhook_secret=access.webhook_secret.reveal())
+    return StoredAccess(
+        credentials=vault.seal(msgspec.json.encode(stored), place=_place(org_id, account_id)),
+        api_key_hint=_hint(stored.api_key),
+        api_key_changed=api_key_changed,
+        base_url="" if access.base_url == base_url_default else access.base_url,
+        webhook_url=access.webhook_url,
+        webhook_credential_id=access.webhook_credential_id,
+    )
 
 
 def opened(link: AccountLink, *, vault: Vault | None, deployment: Access) -> Access:
@@ -53,6 +65,10 @@ def opened(link: AccountLink, *, vault: Vault | None, deployment: Access) -> Acc
         webhook_credential_id=link.webhook_credential_id,
         webhook_secret=Secret(stored.webhook_secret),
     )
+
+
+def _hint(api_key: str) -> str:
+    return api_key[-_HINT_LENGTH:] if len(api_key) >= _HINTED_LENGTH_MIN else ""
 
 
 def _place(org_id: UUID, account_id: UUID) -> str:

@@ -15,7 +15,7 @@ again.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -25,7 +25,6 @@ from libs.errors import ServiceError
 from libs.pg import Connection, Pool, transaction
 from services.calls.domain.accounts import AccountLink
 from services.calls.domain.placement import (
-    Outcome,
     Placement,
     PlacementOrder,
     PlacementResult,
@@ -42,6 +41,7 @@ from services.calls.errors import (
 )
 from services.calls.operations.accounts import PROVIDER, Accounts
 from services.calls.operations.settling import settle
+from services.calls.operations.voice_provider import CallPlacer
 from services.calls.store import accounts, calls, lines, placements
 
 # From taking the line to the first byte of the POST.
@@ -55,20 +55,6 @@ _log = telemetry.logger(__name__)
 _placements = telemetry.meter().create_counter(
     "callplane.placements", description="Outbound calls asked for, by result and reason."
 )
-
-
-class CallPlacer(Protocol):
-    @property
-    def placing_pause_seconds(self) -> float:
-        """How long calls are not even tried, after repeated failures; 0 as a rule."""
-
-    async def create_call(
-        self, order: PlacementOrder, *, may_send: Callable[[], bool], on_sent: Callable[[], Awaitable[None]]
-    ) -> Outcome:
-        """Never raises for what the provider does. Asks `may_send` just before the first byte leaves."""
-
-    async def end_call(self, provider_call_id: str) -> None:
-        """Raises ProviderUnavailable or ProviderRefused."""
 
 
 def boot_seconds() -> float:

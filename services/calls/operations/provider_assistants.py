@@ -7,18 +7,7 @@ from uuid import UUID
 
 from services.calls.domain.assistants import ProviderAssistant
 from services.calls.errors import ProviderAssistantNotFound
-
-
-class AssistantProvider(Protocol):
-    """Each raises ProviderUnavailable, ProviderRefused or ProviderAssistantNotFound."""
-
-    async def create_assistant(self, *, name: str, config: Mapping[str, Any]) -> ProviderAssistant: ...
-
-    async def get_assistant(self, provider_assistant_id: str) -> ProviderAssistant: ...
-
-    async def update_assistant(
-        self, provider_assistant_id: str, *, name: str, config: Mapping[str, Any] | None
-    ) -> ProviderAssistant: ...
+from services.calls.operations.voice_provider import AssistantProvider
 
 
 class AssistantProviders(Protocol):

@@ -6,18 +6,15 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from libs.pg import Pool, transaction
 from libs.vault import Vault
 from services.calls.domain.accounts import Access, AccountLink
-from services.calls.domain.assistants import ProviderPhoneNumber
 from services.calls.errors import ProviderAccountIncomplete, ProviderAccountNotFound
 from services.calls.operations.credentials import opened
-from services.calls.operations.placement import CallPlacer
-from services.calls.operations.provider_assistants import AssistantProvider
-from services.calls.operations.reconciliation import CallFinder
+from services.calls.operations.voice_provider import VoiceProvider
 from services.calls.store import accounts
 
 # New credentials count everywhere within 5 seconds.
@@ -26,15 +23,6 @@ _LINKS_MAX: Final = 10_000
 _CLIENTS_MAX: Final = 500
 # Longer than any request: a client that was replaced finishes what it has begun.
 _RETIRE_SECONDS: Final = 60.0
-
-
-class VoiceProvider(CallPlacer, CallFinder, AssistantProvider, Protocol):
-    """One account at the provider."""
-
-    async def list_phone_numbers(self) -> list[ProviderPhoneNumber]:
-        """Raises ProviderCredentialsRefused, and ProviderUnavailable."""
-
-    async def close(self) -> None: ...
 
 
 Connect = Callable[[Access], VoiceProvider]

@@ -19,6 +19,7 @@ async def place_call(placements: Placements, request: calls_pb2.PlaceCallRequest
         phone_number_id=request.phone_number_id,
         campaign_id=request.campaign_id,
         contact_id=request.contact_id,
+        provider_account_id=UUID(request.provider_account_id) if request.provider_account_id else None,
         max_duration_seconds=request.max_duration_seconds or MAX_DURATION_SECONDS_DEFAULT,
     )
     return order.call_id, await placements.place(order, org_id=principal().org_id)

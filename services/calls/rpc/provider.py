@@ -6,8 +6,9 @@ from uuid import UUID
 import grpc.aio
 
 from callplane.calls.v2 import provider_pb2, provider_pb2_grpc
+from libs.environment import Secret
 from libs.rpc import convert, pages, principal
-from services.calls.domain.accounts import ProviderAccount
+from services.calls.domain.accounts import AccessChange, ProviderAccount
 from services.calls.domain.assistants import ProviderAssistant
 from services.calls.operations.accounts import Accounts
 from services.calls.operations.provider_assistants import ProviderAssistants
@@ -30,6 +31,15 @@ class ProviderAccountServicer(provider_pb2_grpc.ProviderAccountServiceServicer):
             provider=request.provider,
             line_count=request.lines,
             inbound_reserve=request.inbound_reserve,
+            access=AccessChange(
+                api_key=Secret(request.api_key) if request.api_key else None,
+                base_url=request.base_url or None,
+                webhook_url=request.webhook_url or None,
+                webhook_credential_id=request.webhook_credential_id or None,
+                webhook_secret=Secret(request.webhook_secret) if request.webhook_secret else None,
+            ),
+            source_id=_id(request.source_id),
+            skip_check=request.skip_check,
         )
         return _account(created)
 
@@ -59,8 +69,17 @@ class ProviderAccountServicer(provider_pb2_grpc.ProviderAccountServiceServicer):
             line_count=request.lines if request.HasField("lines") else None,
             inbound_reserve=request.inbound_reserve if request.HasField("inbound_reserve") else None,
             active=request.active if request.HasField("active") else None,
+            access=_access_change(request),
+            source_id=request.source_id if request.HasField("source_id") else None,
+            skip_check=request.skip_check,
         )
         return _account(updated)
+
+    async def CheckProviderAccount(
+        self, request: provider_pb2.CheckProviderAccountRequest, context: _Context
+    ) -> provider_pb2.ProviderAccount:
+        checked = await self._accounts.check(org_id=principal().org_id, account_id=UUID(request.id))
+        return _account(checked)
 
 
 class ProviderAssistantServicer(provider_pb2_grpc.ProviderAssistantServiceServicer):
@@ -72,7 +91,7 @@ class ProviderAssistantServicer(provider_pb2_grpc.ProviderAssistantServiceServic
     ) -> provider_pb2.ProviderAssistant:
         created = await self._assistants.create(
             org_id=principal().org_id,
-            account_id=None,
+            account_id=_id(request.provider_account_id),
             name=request.name,
             config=convert.to_dict(request.config),
         )
@@ -81,7 +100,9 @@ class ProviderAssistantServicer(provider_pb2_grpc.ProviderAssistantServiceServic
     async def GetProviderAssistant(
         self, request: provider_pb2.GetProviderAssistantRequest, context: _Context
     ) -> provider_pb2.ProviderAssistant:
-        found = await self._assistants.get(request.id, org_id=principal().org_id, account_id=None)
+        found = await self._assistants.get(
+            request.id, org_id=principal().org_id, account_id=_id(request.provider_account_id)
+        )
         return _assistant(found)
 
     async def UpdateProviderAssistant(
@@ -89,9 +110,29 @@ class ProviderAssistantServicer(provider_pb2_grpc.ProviderAssistantServiceServic
     ) -> provider_pb2.ProviderAssistant:
         config = convert.to_dict(request.config) if request.HasField("config") else None
         updated = await self._assistants.update(
-            request.id, org_id=principal().org_id, account_id=None, name=request.name, config=config
+            request.id,
+            org_id=principal().org_id,
+            account_id=_id(request.provider_account_id),
+            name=request.name,
+            config=config,
         )
         return _assistant(updated)
+
+
+def _id(text: str) -> UUID | None:
+    return UUID(text) if text else None
+
+
+def _access_change(request: provider_pb2.UpdateProviderAccountRequest) -> AccessChange:
+    return AccessChange(
+        api_key=Secret(request.api_key) if request.HasField("api_key") else None,
+        base_url=request.base_url if request.HasField("base_url") else None,
+        webhook_url=request.webhook_url if request.HasField("webhook_url") else None,
+        webhook_credential_id=request.webhook_credential_id
+        if request.HasField("webhook_credential_id")
+        else None,
+        webhook_secret=Secret(request.webhook_secret) if request.HasField("webhook_secret") else None,
+    )
 
 
 def _account(account: ProviderAccount) -> provider_pb2.ProviderAccount:
@@ -104,6 +145,16 @@ def _account(account: ProviderAccount) -> provider_pb2.ProviderAccount:
         active=account.active,
         lines_in_use=account.lines_in_use,
         created_at=convert.timestamp(account.created_at),
+        api_key_hint=account.api_key_hint,
+        credentials_set_at=convert.timestamp(account.credentials_set_at),
+        base_url=account.base_url,
+        webhook_url=account.webhook_url,
+        webhook_credential_id=account.webhook_credential_id,
+        source_id=str(account.source_id) if account.source_id else "",
+        phone_numbers=[
+            provider_pb2.ProviderPhoneNumber(id=one.id, number=one.number, name=one.name)
+            for one in account.phone_numbers
+        ],
     )
 
 

@@ -1,14 +1,17 @@
 """Provider accounts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from libs.errors import FieldViolation, InvalidArgument
 from libs.pg import Connection
-from services.calls.domain.accounts import AccountLink, ProviderAccount
+from services.calls.domain.accounts import AccountLink, ProviderAccount, StoredAccess
+from services.calls.domain.assistants import ProviderPhoneNumber
 from services.calls.errors import ProviderAccountNameTaken
 
 # An assistant is looked for in so many accounts.
@@ -16,26 +19,31 @@ _SEARCHED_MAX = 20
 
 
 async def insert_account(
-    conn: Connection, *, org_id: UUID, name: str, provider: str, lines: int, inbound_reserve: int
-) -> UUID:
-    try:
-        created: UUID = await conn.fetchval(
+    conn: Connection,
+    *,
+    org_id: UUID,
+    account_id: UUID,
+    name: str,
+    provider: str,
+    lines: int,
+    inbound_reserve: int,
+    source_id: UUID | None,
+) -> None:
+    with _taken():
+        await conn.execute(
             """
-            INSERT INTO calls.provider_accounts (org_id, name, provider, lines, inbound_reserve)
-            VALUES ($1, $2, $3, $4, $5)
-            RETURNING id
+            INSERT INTO calls.provider_accounts (
+                   id, org_id, name, provider, lines, inbound_reserve, source_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
             """,
+            account_id,
             org_id,
             name,
             provider,
             lines,
             inbound_reserve,
+            source_id,
         )
-    except asyncpg.UniqueViolationError as exc:
-        if exc.constraint_name != "provider_accounts_name_unique":
-            raise
-        raise ProviderAccountNameTaken from None
-    return created
 
 
 async def insert_first_account(
@@ -117,9 +125,15 @@ async def find_account(conn: Connection, *, account_id: UUID) -> ProviderAccount
     row = await conn.fetchrow(
         """
         SELECT account.id, account.name, account.provider, account.lines, account.inbound_reserve,
-               account.active, account.created_at,
+               account.active, account.created_at, account.credentials_hint AS api_key_hint,
+               account.credentials_set_at, account.base_url, account.webhook_url,
+               account.webhook_credential_id, account.source_id,
                (SELECT count(*) FROM calls.lines
-                 WHERE lines.account_id = account.id AND lines.call_id IS NOT NULL)::integer AS lines_in_use
+                 WHERE lines.account_id = account.id AND lines.call_id IS NOT NULL)::integer AS lines_in_use,
+               (SELECT jsonb_agg(jsonb_build_object('id', phone_number_id, 'number', number, 'name', name)
+                                 ORDER BY number, phone_number_id)
+                  FROM calls.provider_phone_numbers AS number
+                 WHERE number.account_id = account.id) AS phone_numbers
           FROM calls.provider_accounts AS account
          WHERE account.id = $1
         """,
@@ -136,18 +150,68 @@ async def lock_account(conn: Connection, *, account_id: UUID) -> bool:
 
 
 async def update_account(
-    conn: Connection, *, account_id: UUID, lines: int, inbound_reserve: int, active: bool
+    conn: Connection,
+    *,
+    account_id: UUID,
+    lines: int,
+    inbound_reserve: int,
+    active: bool,
+    source_id: UUID | None,
 ) -> None:
-    await conn.execute(
+    with _taken():
+        await conn.execute(
+            """
+            UPDATE calls.provider_accounts
+               SET lines = $2, inbound_reserve = $3, active = $4, source_id = $5, updated_at = now()
+             WHERE id = $1
+            """,
+            account_id,
+            lines,
+            inbound_reserve,
+            active,
+            source_id,
+        )
+
+
+async def update_access(conn: Connection, access: StoredAccess, *, account_id: UUID, version: int) -> bool:
+    """False if it is no longer at `version`."""
+    updated: bool | None = await conn.fetchval(
         """
         UPDATE calls.provider_accounts
-           SET lines = $2, inbound_reserve = $3, active = $4, updated_at = now()
-         WHERE id = $1
+           SET credentials = $3, credentials_hint = $4, base_url = $6, webhook_url = $7,
+               webhook_credential_id = $8, version = version + 1, updated_at = now(),
+               credentials_set_at = CASE WHEN $5 THEN now() ELSE credentials_set_at END
+         WHERE id = $1 AND version = $2
+        RETURNING true
         """,
         account_id,
-        lines,
-        inbound_reserve,
-        active,
+        version,
+        access.credentials,
+        access.api_key_hint,
+        access.api_key_changed,
+        access.base_url,
+        access.webhook_url,
+        access.webhook_credential_id,
+    )
+    return updated or False
+
+
+async def replace_phone_numbers(
+    conn: Connection, numbers: Sequence[ProviderPhoneNumber], *, org_id: UUID, account_id: UUID
+) -> None:
+    await conn.execute("DELETE FROM calls.provider_phone_numbers WHERE account_id = $1", account_id)
+    await conn.execute(
+        """
+        INSERT INTO calls.provider_phone_numbers (org_id, account_id, phone_number_id, number, name)
+        SELECT DISTINCT ON (phone_number_id) $1, $2, phone_number_id, number, name
+          FROM unnest($3::text[], $4::text[], $5::text[]) AS listed (phone_number_id, number, name)
+         WHERE phone_number_id <> ''
+        """,
+        org_id,
+        account_id,
+        [one.id for one in numbers],
+        [one.number for one in numbers],
+        [one.name for one in numbers],
     )
 
 
@@ -159,9 +223,15 @@ async def list_accounts(
     rows = await conn.fetch(
         """
         SELECT account.id, account.name, account.provider, account.lines, account.inbound_reserve,
-               account.active, account.created_at,
+               account.active, account.created_at, account.credentials_hint AS api_key_hint,
+               account.credentials_set_at, account.base_url, account.webhook_url,
+               account.webhook_credential_id, account.source_id,
                (SELECT count(*) FROM calls.lines
-                 WHERE lines.account_id = account.id AND lines.call_id IS NOT NULL)::integer AS lines_in_use
+                 WHERE lines.account_id = account.id AND lines.call_id IS NOT NULL)::integer AS lines_in_use,
+               (SELECT jsonb_agg(jsonb_build_object('id', phone_number_id, 'number', number, 'name', name)
+                                 ORDER BY number, phone_number_id)
+                  FROM calls.provider_phone_numbers AS number
+                 WHERE number.account_id = account.id) AS phone_numbers
           FROM calls.provider_accounts AS account
          WHERE $1::timestamptz IS NULL OR (account.created_at, account.id) > ($1, $2::uuid)
          ORDER BY account.created_at, account.id
@@ -174,5 +244,20 @@ async def list_accounts(
     return [_account(row) for row in rows]
 
 
+@contextmanager
+def _taken() -> Iterator[None]:
+    """Turns what must be unique into the caller's error."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as exc:
+        if exc.constraint_name == "provider_accounts_name_unique":
+            raise ProviderAccountNameTaken from None
+        if exc.constraint_name == "provider_accounts_source_unique":
+            violation = FieldViolation("source_id", "must not be the source of another account")
+            raise InvalidArgument(violations=[violation]) from None
+        raise
+
+
 def _account(row: Mapping[str, Any]) -> ProviderAccount:
-    return ProviderAccount(**row)
+    numbers = [ProviderPhoneNumber(**number) for number in row["phone_numbers"] or ()]
+    return ProviderAccount(**{**row, "phone_numbers": numbers})
