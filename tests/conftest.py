@@ -10,6 +10,7 @@ for _name in list(os.environ):
     if _name.startswith(_FOREIGN) or _name in _FOREIGN_NAMES or _name.lower().endswith("_proxy"):
         del os.environ[_name]
 
+import structlog  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from tests.support.postgres import (  # noqa: E402
@@ -24,5 +25,9 @@ from tests.support.postgres import (  # noqa: E402
 # How fast examples come is a matter of the machine, not of the code: no test is timed.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# Plain tracebacks until a test configures logs itself: the default draws every local variable, for seconds.
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
+)
 
 __all__ = ["blank_database", "blank_template", "cluster", "database", "dsn", "migrated_template"]

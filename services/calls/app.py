@@ -30,6 +30,7 @@ from services.calls.operations.accounts import PROVIDER, Accounts
 from services.calls.operations.answer import Answers
 from services.calls.operations.fold import Fold
 from services.calls.operations.ingest import Ingest
+from services.calls.operations.lead_clock import LeadClock
 from services.calls.operations.leads import Leads
 from services.calls.operations.placement import SEND_SECONDS_MAX, Placements
 from services.calls.operations.provider_assistants import ProviderAssistants
@@ -103,6 +104,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
         )
         loops = [
             _partitions_loop(folder_fold, pools.workers),
+            _lead_clock_loop(pools.workers, interval_seconds=config.lead_clock_seconds),
             *reconciler_loops(reconciliation, pools.workers, interval_seconds=config.reconcile_seconds),
         ]
 
@@ -113,7 +115,9 @@ async def running(config: Config) -> AsyncIterator[Running]:
             intake_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(ingest), server)
             intake_pb2_grpc.add_AnswerServiceServicer_to_server(AnswerServicer(answers), server)
             intake_pb2_grpc.add_ProviderEventServiceServicer_to_server(ProviderEventServicer(reading), server)
-            leads_pb2_grpc.add_LeadServiceServicer_to_server(LeadServicer(Leads(pools.requests)), server)
+            leads_pb2_grpc.add_LeadServiceServicer_to_server(
+                LeadServicer(Leads(pools.requests, rule_books)), server
+            )
             rules_pb2_grpc.add_RuleServiceServicer_to_server(
                 RuleServicer(Rules(pools.requests, rule_books)), server
             )
@@ -203,6 +207,11 @@ def _patience(config: Config) -> Patience:
 def _partitions_loop(fold: Fold, pool: Pool) -> Loop:
     lease = Lease(pool, schema=_SERVICE, name="partitions", ttl_seconds=30.0)
     return Loop("partitions", fold.create_partitions, interval_seconds=_PARTITIONS_SECONDS, lease=lease)
+
+
+def _lead_clock_loop(pool: Pool, *, interval_seconds: float) -> Loop:
+    lease = Lease(pool, schema=_SERVICE, name="lead clock", ttl_seconds=15.0)
+    return Loop("lead clock", LeadClock(pool).tick, interval_seconds=interval_seconds, lease=lease)
 
 
 async def _background(

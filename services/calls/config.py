@@ -37,6 +37,8 @@ class Config:
     # An unknown placement is looked for so long.
     settle_seconds: float = 120.0
     reconcile_seconds: float = 10.0
+    # How often overdue leads are looked for.
+    lead_clock_seconds: float = 5.0
     reflection: bool = False
     pool_size_max: int = 10
     answer_pool_size_max: int = 4
@@ -63,6 +65,7 @@ class Config:
             stuck_seconds=env.number("CALLS_STUCK_SECONDS", default=600.0, minimum=0.1),
             settle_seconds=env.number("CALLS_SETTLE_SECONDS", default=120.0, minimum=0.1),
             reconcile_seconds=env.number("CALLS_RECONCILE_SECONDS", default=10.0, minimum=0.05),
+            lead_clock_seconds=env.number("CALLS_LEAD_CLOCK_SECONDS", default=5.0, minimum=0.05),
             reflection=env.flag("GRPC_REFLECTION", default=False),
             pool_size_max=env.integer("CALLS_POOL_SIZE_MAX", default=10, minimum=1, maximum=100),
             answer_pool_size_max=env.integer("CALLS_ANSWER_POOL_SIZE_MAX", default=4, minimum=1, maximum=100),

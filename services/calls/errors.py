@@ -2,7 +2,7 @@
 
 ServiceError
   CallNotFound  CallAlreadyEnded  CallIdReused
-  LeadNotFound  LeadStatusConflict
+  LeadNotFound  LeadStatusConflict  LeadAlreadyOpen
   RuleNotFound  RuleNameTaken  RulePackNotFound
   ProviderEventNotFound
   ProviderAccountNotFound  ProviderAccountNameTaken  ProviderAssistantNotFound
@@ -46,6 +46,13 @@ class LeadStatusConflict(ServiceError):
 
     kind = Kind.WRONG_STATE
     reason = "LEAD_STATUS_CONFLICT"
+
+
+class LeadAlreadyOpen(ServiceError):
+    """The customer has an open lead of this kind of service."""
+
+    kind = Kind.DUPLICATE
+    reason = "LEAD_ALREADY_OPEN"
 
 
 class RuleNotFound(ServiceError):

@@ -49,6 +49,11 @@ def lead_updated(lead: Lead, *, previous_priority: Priority) -> NewEvent:
     return _of_lead("callplane.lead.updated.v1", lead, data)
 
 
+def lead_sla_breached(lead: Lead) -> NewEvent:
+    data = events_pb2.LeadSlaBreached(lead=_lead_snapshot(lead), breached_at=_timestamp(lead.sla_breached_at))
+    return _of_lead("callplane.lead.sla_breached.v1", lead, data)
+
+
 def _of_call(event_type: str, call: Call, data: Message) -> NewEvent:
     return NewEvent(type=event_type, subject=str(call.id), org_id=call.org_id, data=_packed(data))
 
@@ -93,7 +98,7 @@ def _snapshot(call: Call) -> events_pb2.CallSnapshot:
 def _lead_snapshot(lead: Lead) -> events_pb2.LeadSnapshot:
     return events_pb2.LeadSnapshot(
         id=str(lead.id),
-        call_id=str(lead.last_call_id),
+        call_id=str(lead.last_call_id or ""),
         customer_number=lead.customer_number,
         customer_name=lead.customer_name,
         service_type=lead.service_type,

@@ -1,4 +1,5 @@
-"""What a caller told about himself and his problem, as the provider's analysis extracted it.
+"""What a caller told about himself and his problem, as the provider's analysis extracted it or the assistant
+handed it to a tool.
 
 The keys are free text of whoever configured the assistant: English and French ones are known. A value that
 cannot be right is dropped and noted; the webhook counts all the same.
@@ -66,8 +67,11 @@ _KEYS: Final[Mapping[str, str]] = {
 }
 
 _EMAIL: Final = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]+\.[^@\s,;<>\".]{2,}")
-_CANADIAN: Final = re.compile(r"([ABCEGHJ-NPRSTVXY]\d[A-Z])[ -]?(\d[A-Z]\d)")
-_AMERICAN: Final = re.compile(r"(\d{5})(?:[ -]?(\d{4}))?")
+# D, F, I, O, Q and U are in no Canadian code, W and Z are not its first letter.
+_CANADIAN: Final = re.compile(
+    r"([ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z])[ -]?(\d[ABCEGHJ-NPRSTV-Z]\d)", re.ASCII
+)
+_AMERICAN: Final = re.compile(r"(\d{5})(?:[ -]?(\d{4}))?", re.ASCII)
 _AMOUNT: Final = re.compile(r"\d[\d \u00a0\u202f,.]*")
 _VALUE_MAX: Final = 2**31 - 1
 
@@ -77,19 +81,46 @@ class _Invalid(Exception):
 
 
 def customer_data(structured: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The fields that are known and valid, and for each that is not the note to keep."""
+    """The fields that are known and valid, and for each that is not the note to keep. What stands in an
+    object of its own, `{"client": {"nom": ...}}`, counts where nothing stands beside it."""
     fields: dict[str, Any] = {}
     notes: dict[str, str] = {}
-    for key in sorted(structured):
-        field = _KEYS.get(folded(key))
-        value = structured[key]
-        if field is None or value in (None, "") or field in fields:
-            continue
+    inner = [value for _, value in sorted(structured.items()) if isinstance(value, dict)]
+    for told in (structured, *inner):
+        for key in sorted(told):
+            field = _KEYS.get(folded(key))
+            if field is None or told[key] in (None, "") or field in fields:
+                continue
+            valid, invalid = validated({field: told[key]})
+            fields |= valid
+            notes |= invalid
+    return fields, {field: note for field, note in notes.items() if field not in fields}
+
+
+def customer_data_of_tool(name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the arguments of a known tool say about the caller; a model fills them in, so they are checked as
+    everything else is. A value of zero is a model's way of saying nothing."""
+    accepted = _TOOLS.get(name)
+    if accepted is None:
+        return {}, {}
+    fields, notes = customer_data(arguments)
+    return (
+        {field: value for field, value in fields.items() if field in accepted and value != 0},
+        {field: note for field, note in notes.items() if field in accepted},
+    )
+
+
+def validated(told: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Of values by our own names of their fields: those that are valid, in the record's form, and for each
+    that is not the note why."""
+    fields: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    for field, value in told.items():
         try:
             fields[field] = _READERS[field](value)
         except _Invalid as exc:
             notes[field] = str(exc)
-    return fields, {field: note for field, note in notes.items() if field not in fields}
+    return fields, notes
 
 
 def amount(value: Any) -> int:
@@ -132,12 +163,19 @@ def _decimal(digits: str) -> float:
 
 def _plain(length_max: int) -> Callable[[Any], str]:
     def read(value: Any) -> str:
-        told = text(value if isinstance(value, str) else str(value), length_max=length_max)
-        if isinstance(value, dict | list) or not told:
+        told = _text(value, length_max=length_max)
+        if not told:
             raise _Invalid("is not text")
         return told
 
     return read
+
+
+def _text(value: Any, *, length_max: int) -> str:
+    """Numbers count as text, what has members does not."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return text(str(value), length_max=length_max)
 
 
 def _email(value: Any) -> str:
@@ -148,7 +186,7 @@ def _email(value: Any) -> str:
 
 
 def _postal_code(value: Any) -> str:
-    told = text(value if isinstance(value, str) else str(value), length_max=20).upper()
+    told = _text(value, length_max=20).upper()
     if canadian := _CANADIAN.fullmatch(told):
         return f"{canadian[1]} {canadian[2]}"
     if american := _AMERICAN.fullmatch(told):
@@ -158,7 +196,7 @@ def _postal_code(value: Any) -> str:
 
 def _phone(value: Any) -> str:
     try:
-        return to_e164(text(value if isinstance(value, str) else str(value), length_max=60), region=REGION)
+        return to_e164(_text(value, length_max=60), region=REGION)
     except InvalidPhone as exc:
         raise _Invalid(exc.why) from None
 
@@ -187,4 +225,14 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "problem_description": _plain(20_000),
     "service_type": _service_type,
     "estimated_value": _value,
+}
+
+# What each tool's arguments are believed to say about the caller. Others may mean somebody else.
+_TOOLS: Final[Mapping[str, frozenset[str]]] = {
+    "calculateQuote": frozenset({"service_type"}),
+    "validateServiceRequest": frozenset({"service_type"}),
+    "evaluateScheduling": frozenset({"service_type"}),
+    "classifyPriority": frozenset({"problem_description", "estimated_value"}),
+    "scheduleCallback": frozenset({"customer_name", "customer_number"}),
+    "createLead": frozenset(_READERS),
 }

@@ -83,7 +83,10 @@ def status_of(kind: EndKind, *, spoke: bool) -> Status:
     return Status.ENDED
 
 
-def outcome_of(kind: EndKind, *, spoke: bool) -> Outcome:
+def outcome_of(kind: EndKind, *, spoke: bool, screened: bool = False) -> Outcome:
+    """`spoke`: a person was heard; `screened`: the telephone's own screening was."""
     if spoke and kind not in _CERTAIN:
         return Outcome.HUMAN
+    if screened and kind not in _CERTAIN:
+        return Outcome.CALL_SCREENING
     return _OUTCOMES.get(kind, Outcome.UNKNOWN)

@@ -3,7 +3,8 @@
     NEW -> CONTACTED -> QUOTED -> SCHEDULED -> WON | LOST
 
 People move it, in any order, until it is closed. A caller has one open lead per kind of service; calling
-again updates it.
+again updates it. Each has a time by which somebody has to have taken it up; one that is still NEW past that
+time has breached its SLA, which is said once.
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +14,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.calls.domain.call import Call, Direction, Outcome, Priority
-from services.calls.domain.rules import RuleBook
+from services.calls.domain.rules import UNJUDGED, Judgement, RuleBook, judge
 
 SOURCE_CALL: Final = "inbound_call"
+SOURCE_API: Final = "api"
+# The reason of a priority that no rule gave.
+CHOSEN: Final = "chosen"
 
 
 class LeadStatus(StrEnum):
@@ -33,12 +37,13 @@ class LeadStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """One row of `calls.leads`; `version` is the etag."""
+    """One row of `calls.leads`; `version` is the etag. `call_id` opened it, `last_call_id` is the latest one
+    about it; a lead that was entered by hand may have neither."""
 
     id: UUID
     org_id: UUID
-    call_id: UUID
-    last_call_id: UUID
+    call_id: UUID | None
+    last_call_id: UUID | None
     customer_number: str
     customer_name: str = ""
     customer_email: str = ""
@@ -58,9 +63,32 @@ class Lead:
     assigned_to: str = ""
     scheduled_at: datetime | None = None
     follow_up_at: datetime | None = None
+    sla_breached_at: datetime | None = None
     version: int = 1
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLead:
+    """A lead that is entered, not told by a call. Without a `priority` the rules judge it."""
+
+    call_id: UUID | None = None
+    customer_number: str = ""
+    customer_name: str = ""
+    customer_email: str = ""
+    service_type: str = ""
+    priority: Priority | None = None
+    address: str = ""
+    city: str = ""
+    postal_code: str = ""
+    problem_description: str = ""
+    estimated_value: int | None = None
+    notes: str = ""
+    source: str = SOURCE_API
+    assigned_to: str = ""
+    scheduled_at: datetime | None = None
+    follow_up_at: datetime | None = None
 
 
 # What a call tells anew about a request; silence leaves what was known.
@@ -70,6 +98,10 @@ _TOLD: Final = (
 )  # fmt: skip
 
 
+_ENTERED: Final = (
+    *_TOLD, "call_id", "customer_number", "service_type", "notes", "source", "assigned_to", "scheduled_at",
+    "follow_up_at",
+)  # fmt: skip
 _URGENCY: Final = ("priority", "priority_reason", "sla_seconds", "sla_due_at")
 
 
@@ -126,3 +158,30 @@ def updated(lead: Lead, call: Call, *, retype: bool, now: datetime) -> Lead:
     if changed == lead:
         return lead
     return replace(changed, version=lead.version + 1, updated_at=now)
+
+
+def entered(lead_id: UUID, new: NewLead, judgement: Judgement, *, org_id: UUID, now: datetime) -> Lead:
+    """The clock of an entered lead runs from now."""
+    told = {name: getattr(new, name) for name in _ENTERED}
+    return Lead(
+        id=lead_id,
+        org_id=org_id,
+        last_call_id=new.call_id,
+        priority=judgement.priority,
+        priority_reason=judgement.reason,
+        sla_seconds=judgement.sla_seconds,
+        sla_due_at=now + timedelta(seconds=judgement.sla_seconds),
+        created_at=now,
+        updated_at=now,
+        **told,
+    )
+
+
+def judgement_of(new: NewLead, rules: RuleBook) -> Judgement:
+    """By the rules; a priority that somebody chose has the seconds of the first rule that gives it."""
+    judged = judge(rules, text=new.problem_description, value=new.estimated_value or 0)
+    if new.priority is None or new.priority is judged.priority:
+        return judged
+    rule = next((rule for rule in rules.priority if rule.priority is new.priority), None)
+    sla_seconds = rule.sla_seconds if rule else UNJUDGED.sla_seconds
+    return Judgement(priority=new.priority, reason=CHOSEN, sla_seconds=sla_seconds)

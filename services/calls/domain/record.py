@@ -13,14 +13,11 @@ from uuid import UUID
 
 from services.calls.domain.call import Call, Direction, Outcome, Status, TranscriptSource
 from services.calls.domain.ended_reasons import kind_of, outcome_of, status_of
+from services.calls.domain.evaluation import succeeded
 from services.calls.domain.facts import EVENT, REPORT, SNAPSHOT, Fact, changed_fields, value_of
 from services.calls.domain.placement import PlacementResult
 from services.calls.domain.rules import Judgement
 
-_SUCCESS: Final = {
-    **dict.fromkeys(("true", "pass", "passed", "success", "successful", "yes"), True),
-    **dict.fromkeys(("false", "fail", "failed", "failure", "unsuccessful", "no"), False),
-}
 _SOURCES: Final = {
     SNAPSHOT: TranscriptSource.LIVE,
     EVENT: TranscriptSource.CONVERSATION,
@@ -97,7 +94,7 @@ def told(call: Call, facts: Mapping[str, Fact]) -> Call:
         duration_seconds=_duration(facts, started_at=started_at, ended_at=ended_at),
         cost_usd=Decimal(cost) if cost is not None else None,
         success_evaluation_raw=raw,
-        success_evaluation=_SUCCESS.get(raw.strip().lower()),
+        success_evaluation=succeeded(raw),
         data_notes=_notes(facts),
         last_status_at=_told_at(facts),
         reported_at=_moment(facts, "reported_at"),
@@ -133,12 +130,13 @@ def news(before: Call, after: Call) -> News:
 
 def _status(call: Call, *, spoke: bool) -> tuple[Status, Outcome | None]:
     kind = kind_of(call.ended_reason)
+    outcome = outcome_of(kind, spoke=spoke, screened=bool(value_of(call.facts, "screened")))
     if call.closed_as is not None:
         failed = call.closed_as is Status.FAILED and not call.ended_reason
-        return call.closed_as, Outcome.FAILED if failed else outcome_of(kind, spoke=spoke)
+        return call.closed_as, Outcome.FAILED if failed else outcome
     furthest = value_of(call.facts, "status")
     if furthest == Status.ENDED:
-        return status_of(kind, spoke=spoke), outcome_of(kind, spoke=spoke)
+        return status_of(kind, spoke=spoke), outcome
     return (Status(furthest) if furthest else call.status), None
 
 
@@ -172,8 +170,13 @@ def _transcript(facts: Mapping[str, Fact]) -> dict[str, Any]:
 
 
 def _notes(facts: Mapping[str, Fact]) -> tuple[str, ...]:
-    noted = sorted(field for field in facts if field.startswith("note:"))
-    return tuple(f"{field.removeprefix('note:')} {facts[field][2]}" for field in noted)
+    """Of fields for which nothing valid was told by anybody who knows as well or better."""
+    noted = sorted(field.removeprefix("note:") for field in facts if field.startswith("note:"))
+    return tuple(
+        f"{field} {facts[f'note:{field}'][2]}"
+        for field in noted
+        if field not in facts or facts[field][0] < facts[f"note:{field}"][0]
+    )
 
 
 def _told_at(facts: Mapping[str, Fact]) -> datetime | None:

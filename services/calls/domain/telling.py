@@ -9,11 +9,13 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
+import msgspec
+
 from services.calls.domain.call import Direction, Status, TranscriptSource
-from services.calls.domain.customer import caller_number, customer_data
+from services.calls.domain.customer import caller_number, customer_data, customer_data_of_tool
 from services.calls.domain.facts import EVENT, REPORT, SNAPSHOT, Fact
 from services.calls.domain.messages import Message, mapping, mappings, milliseconds, moment, number, text
-from services.calls.domain.tools import customer_data_of_tools
+from services.calls.domain.tools import tool_uses
 from services.calls.domain.transcript import Telling
 
 # Below a snapshot: a number somebody told, beside the one the telephone network shows.
@@ -79,8 +81,7 @@ def facts_told(message: Message, telling: Telling | None, *, received_at: dateti
     if message.type == "end-of-call-report":
         _tell_report(facts, message.content, at=at)
     if message.type == "tool-calls":
-        for field, value in customer_data_of_tools(message.content).items():
-            facts.tell(field, value, authority=EVENT, order=at)
+        _tell_customer(facts, *_told_to_tools(message.content), authority=EVENT, at=at)
     if telling is not None:
         authority, order = _conversation_rank(telling, at=at)
         facts.tell("transcript", [len(telling.lines), telling.digest], authority=authority, order=order)
@@ -100,8 +101,10 @@ def _conversation_rank(telling: Telling, *, at: float) -> tuple[int, float]:
 
 def _tell_progress(facts: _Facts, message: Message, telling: Telling | None, *, at: float) -> None:
     status = status_told(message) or (_STATUSES.get(str(message.call.get("status"))))
-    if telling is not None and telling.user_spoke:
-        facts.tell("user_spoke", True, authority=EVENT, order=0)
+    spoke, screened = (telling.user_spoke, telling.screened) if telling is not None else (False, False)
+    facts.tell("user_spoke", spoke or None, authority=EVENT, order=0)
+    facts.tell("screened", screened or None, authority=EVENT, order=0)
+    if spoke or screened:
         status = status if status is Status.ENDED else Status.IN_PROGRESS
     if status is not None:
         facts.tell("status", status.value, authority=_RANKS[status], order=-at)
@@ -163,17 +166,35 @@ def _tell_report(facts: _Facts, content: Mapping[str, Any], *, at: float) -> Non
     # Better a rough time than none: a report without times came right after the end.
     facts.tell("ended_at", _iso(moment(at)), authority=SNAPSHOT, order=-at)
     facts.tell("started_at", _iso(_first_word(content)), authority=SNAPSHOT, order=-at)
-    _tell_customer(facts, mapping(analysis.get("structuredData")), at=at)
+    _tell_customer(facts, *customer_data(_structured(analysis)), authority=REPORT, at=at)
 
 
-def _tell_customer(facts: _Facts, structured: Mapping[str, Any], *, at: float) -> None:
-    fields, notes = customer_data(structured)
-    told_number = fields.pop("customer_number", None)
-    facts.tell("customer_number", told_number, authority=_HEARSAY, order=at)
+def _structured(analysis: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The analysis may have several plans; the plain one counts first."""
+    told: dict[str, Any] = {}
+    for document in reversed(mappings(analysis.get("structuredDataMulti"))):
+        told |= document
+    return {**told, **mapping(analysis.get("structuredData"))}
+
+
+def _told_to_tools(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    fields: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    for use in tool_uses(content):
+        told, invalid = customer_data_of_tool(use.name, use.arguments or {})
+        fields |= told
+        notes |= invalid
+    return fields, {field: note for field, note in notes.items() if field not in fields}
+
+
+def _tell_customer(
+    facts: _Facts, fields: Mapping[str, Any], notes: Mapping[str, str], *, authority: int, at: float
+) -> None:
     for field, value in fields.items():
-        facts.tell(field, value, authority=REPORT, order=at)
+        believed = _HEARSAY if field == "customer_number" else authority
+        facts.tell(field, value, authority=believed, order=at)
     for field, note in notes.items():
-        facts.tell(f"note:{field}", note, authority=REPORT, order=at)
+        facts.tell(f"note:{field}", note, authority=authority, order=at)
 
 
 def _duration(content: Mapping[str, Any]) -> float | None:
@@ -217,10 +238,12 @@ def _recording(content: Mapping[str, Any], artifact: Mapping[str, Any]) -> str:
 
 
 def _evaluation(told: Any) -> str:
-    """In every rubric of the provider it is text; a bare boolean or number is taken as well."""
-    if isinstance(told, bool):
-        return str(told).lower()
-    return text(told if isinstance(told, str) or number(told) is None else str(told))
+    """In every rubric of the provider it is text; whatever else there is, is kept as JSON."""
+    if isinstance(told, str):
+        return text(told, length_max=_SUMMARY_LENGTH_MAX)
+    if told in (None, [], {}):
+        return ""
+    return msgspec.json.encode(told).decode()[:_SUMMARY_LENGTH_MAX]
 
 
 def _first_word(content: Mapping[str, Any]) -> datetime | None:

@@ -95,20 +95,6 @@ def run(use: ToolUse, rules: RuleBook) -> ToolResult:
     return ToolResult(succeeded=True, text=msgspec.json.encode(answer).decode())
 
 
-def customer_data_of_tools(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What the arguments of known tools say about the caller's problem."""
-    told: dict[str, Any] = {}
-    for use in tool_uses(content):
-        arguments = use.arguments or {}
-        match use.name:
-            case "calculateQuote":
-                told["service_type"] = key_of(text(arguments.get("serviceType"), length_max=100))
-            case "classifyPriority":
-                told["problem_description"] = text(arguments.get("description"), length_max=_TEXT_LENGTH_MAX)
-                told["estimated_value"] = _estimated_value_or_none(arguments)
-    return {field: value for field, value in told.items() if value}
-
-
 def _with_name(item: Mapping[str, Any]) -> Mapping[str, Any]:
     function = mapping(item.get("function"))
     return {"name": item.get("name") or function.get("name"), **mapping(item.get("toolCall"))}
@@ -190,13 +176,6 @@ def _estimated_value(arguments: Mapping[str, Any]) -> int:
         return amount(told)
     except ValueError:
         raise _BadArguments("estimatedValue must be a number that is not negative.") from None
-
-
-def _estimated_value_or_none(arguments: Mapping[str, Any]) -> int | None:
-    try:
-        return _estimated_value(arguments) or None
-    except _BadArguments:
-        return None
 
 
 _TOOLS: Final[Mapping[str, Callable[[Mapping[str, Any], RuleBook], dict[str, Any]]]] = {

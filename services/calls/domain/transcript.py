@@ -15,6 +15,7 @@ import msgspec
 
 from services.calls.domain.call import TranscriptSource
 from services.calls.domain.messages import Message, mapping, mappings, moment, number, text
+from services.calls.domain.screening import is_screening
 
 LINES_MAX: Final = 5_000
 _LINE_LENGTH_MAX: Final = 20_000
@@ -59,7 +60,12 @@ class Telling:
 
     @property
     def user_spoke(self) -> bool:
-        return any(line.role == "USER" for line in self.lines)
+        """A person did; the telephone's own screening is none."""
+        return any(line.role == "USER" and not is_screening(line.message) for line in self.lines)
+
+    @property
+    def screened(self) -> bool:
+        return any(line.role == "USER" and is_screening(line.message) for line in self.lines)
 
 
 def telling_of(message: Message) -> Telling | None:

@@ -114,6 +114,12 @@ EVENT_TYPES: Final[Sequence[EventType]] = (
         data={"lead": _LEAD},
     ),
     EventType(
+        name="lead.sla_breached",
+        source_type="callplane.lead.sla_breached.v1",
+        description="Nobody took a lead up by the time its priority asks for. Sent once per lead.",
+        data={"lead": _LEAD, "breachedAt": "2026-11-21T14:03:16.020Z"},
+    ),
+    EventType(
         name="campaign.started",
         source_type="callplane.campaign.started.v1",
         description="The first call of a campaign was placed.",

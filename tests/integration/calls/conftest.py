@@ -7,6 +7,8 @@ import pytest
 from libs import failpoints
 from services.calls.operations.fold import Fold
 from services.calls.operations.ingest import Ingest
+from services.calls.operations.lead_clock import LeadClock
+from services.calls.operations.leads import Leads
 from services.calls.operations.record import Record
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.operations.rules import Rules
@@ -25,6 +27,8 @@ async def house(database: Database) -> AsyncIterator[House]:
             ingest=Ingest(worker_pool, provider="vapi", wake_folder=lambda: None),
             fold=Fold(worker_pool, Record(rule_books)),
             rules=Rules(request_pool, rule_books),
+            leads=Leads(request_pool, rule_books),
+            lead_clock=LeadClock(worker_pool),
         )
     failpoints.configure("")
 

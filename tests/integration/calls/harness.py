@@ -22,6 +22,8 @@ from services.calls.config import Config
 from services.calls.domain.webhooks import IncomingWebhook
 from services.calls.operations.fold import Fold
 from services.calls.operations.ingest import Ingest
+from services.calls.operations.lead_clock import LeadClock
+from services.calls.operations.leads import Leads
 from services.calls.operations.rules import Rules
 from tests.support.postgres import Database
 
@@ -41,6 +43,8 @@ class House:
     ingest: Ingest
     fold: Fold
     rules: Rules
+    leads: Leads
+    lead_clock: LeadClock
 
     async def post(
         self, *bodies: bytes, org_id: UUID = ORG, source_id: UUID = SOURCE, at: datetime | None = None

@@ -439,3 +439,39 @@ async def test_answered_webhooks_become_part_of_the_record(service: Service) -> 
 
     call = await find_call(service, "c-1")
     assert (calls_pb2.Call.RINGING, ORG) == (call.status, ORG)
+
+
+async def test_a_lead_that_nobody_takes_up_is_overdue_and_then_breached(database: Database) -> None:
+    """RU-6: the clock runs by itself and the API shows it."""
+    async with serving(database, lead_clock_seconds=0.1) as service:
+        request = leads_pb2.CreateLeadRequest(
+            customer_number="514 555-0101", priority=calls_pb2.Call.P1, estimated_value=700, source="website"
+        )
+        lead = await service.leads.CreateLead(request, metadata=service.as_org())
+        assert ("+15145550101", 700, "website", "", leads_pb2.Lead.NEW) == (
+            lead.customer_number,
+            lead.estimated_value,
+            lead.source,
+            lead.call_id,
+            lead.status,
+        )
+        assert not lead.HasField("sla_breached_at")
+        assert "LEAD_ALREADY_OPEN" == await reason_of(
+            service.leads.CreateLead(request, metadata=service.as_org())
+        )
+        await database.execute("UPDATE calls.leads SET sla_due_at = now() - interval '1 hour'")
+
+        async def breached() -> leads_pb2.Lead | None:
+            found = await service.leads.GetLead(
+                leads_pb2.GetLeadRequest(id=lead.id), metadata=service.as_org()
+            )
+            return found if found.HasField("sla_breached_at") else None
+
+        await eventually(breached)
+        listed = await service.leads.ListLeads(
+            leads_pb2.ListLeadsRequest(overdue=True), metadata=service.as_org()
+        )
+        theirs = await service.leads.ListLeads(
+            leads_pb2.ListLeadsRequest(overdue=True), metadata=service.as_org(OTHER_ORG)
+        )
+        assert ([lead.id], []) == ([one.id for one in listed.leads], list(theirs.leads))

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.calls.domain.call import Outcome, Status
 from services.calls.domain.ended_reasons import EndKind, kind_of, outcome_of, status_of
@@ -57,7 +59,39 @@ def test_a_voicemail_that_speaks_is_no_human() -> None:
     assert Outcome.VOICEMAIL is outcome_of(kind_of("voicemail"), spoke=True)
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("call.in-progress.error-vapifault-brandnew-503-server-overloaded-error", EndKind.FAULT),
+        ("call.in-progress.error-providerfault-brandnew-voice-failed", EndKind.FAULT),
+        ("pipeline-no-brandnew-model", EndKind.FAULT),
+        ("call.ringing.error-sip-outbound-call-failed", EndKind.FAULT),
+        ("customer-ended-call-after-warm-transfer", EndKind.CONVERSATION),
+        ("assistant-ended-call-by-brandnew-tool", EndKind.CONVERSATION),
+        ("call.forwarding.no-answer-brandnew", EndKind.NO_ANSWER),
+        ("call.in-progress.sip-486-busy-here", EndKind.BUSY),
+        ("voicemail-brandnew-detection", EndKind.VOICEMAIL),
+        ("manually-canceled-by-brandnew-api", EndKind.CANCELED),
+        ("brandnew", EndKind.UNKNOWN),
+        ("42", EndKind.UNKNOWN),
+    ],
+)
+def test_reasons_that_nobody_has_seen_fall_into_the_class_of_their_words(reason: str, kind: EndKind) -> None:
+    """IN-12: the set is open; every release of the provider adds some."""
+    assert kind is kind_of(reason)
+
+
+@given(st.text(max_size=80))
+def test_every_text_is_of_some_kind(reason: str) -> None:
+    """IN-12: whatever the provider writes, the call has a terminal status and an outcome."""
+    kind = kind_of(reason)
+
+    assert status_of(kind, spoke=False).terminal
+    assert isinstance(outcome_of(kind, spoke=False), Outcome)
+
+
 def test_every_reason_of_the_providers_list() -> None:
+    """IN-12: the table covers all that the provider documents."""
     if not LIST.exists():
         pytest.skip("the provider's list is not here")
     reasons = json.loads(LIST.read_text(encoding="utf-8"))["reasons"]

@@ -56,6 +56,7 @@ UNRULY = [
     ),
     report("c-1", at=80, cost=0.3, lines=FLOODED[:2], startedAt=None, endedAt=None),
     transcript("c-1", "assistant", "Bonjour", at=2),
+    transcript("c-1", "user", "Please state your name and reason for calling", at=3),
     message("hang", "c-1", at=3),
 ]
 
@@ -143,6 +144,32 @@ def test_a_call_that_broke_before_anybody_spoke_failed() -> None:
     assert (Status.ENDED, Outcome.HUMAN) == (spoken.status, spoken.outcome)
 
 
+SCREEN = said(
+    "user", "Hi, if you record your name and reason for calling, I'll see if this person is available.", at=2
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "ended_reason", "outcome"),
+    [
+        ([SCREEN], "customer-ended-call", Outcome.CALL_SCREENING),
+        ([SCREEN], "silence-timed-out", Outcome.CALL_SCREENING),
+        ([SCREEN, said("user", "Allô, oui?", at=9)], "customer-ended-call", Outcome.HUMAN),
+        ([SCREEN], "voicemail", Outcome.VOICEMAIL),
+        ([SCREEN], "customer-did-not-answer", Outcome.NO_ANSWER),
+        ([], "customer-busy", Outcome.BUSY),
+        ([], "customer-ended-call", Outcome.HUMAN),
+        ([], "something-new", Outcome.UNKNOWN),
+        ([], "something-new-error", Outcome.FAILED),
+    ],
+)
+def test_every_outcome(lines: list[Any], ended_reason: str, outcome: Outcome) -> None:
+    """IN-12: who or what answered, beside the status."""
+    call = folded([report("c-1", lines=lines, ended_reason=ended_reason)])
+
+    assert outcome is call.outcome
+
+
 def test_a_reason_that_stands_only_in_the_snapshot_counts() -> None:
     body = b'{"message": {"type": "end-of-call-report", "call": {"id": "c-1", "endedReason": "voicemail"}}}'
 
@@ -178,8 +205,10 @@ def test_costs(fields: dict[str, Any], cost: str) -> None:
         (True, True),
         ("Pass", True),
         ("fail", False),
-        ("8", None),
-        ("Excellent", None),
+        ("8", True),
+        (3, False),
+        ("Excellent", True),
+        ("Hard to say", None),
     ],
 )
 def test_evaluations(raw: Any, verdict: bool | None) -> None:
@@ -187,6 +216,13 @@ def test_evaluations(raw: Any, verdict: bool | None) -> None:
 
     assert verdict is call.success_evaluation
     assert str(raw).lower() == call.success_evaluation_raw.lower()
+
+
+def test_an_evaluation_of_several_criteria_is_kept_as_json() -> None:
+    """IN-12: the raw evaluation is kept whatever its shape."""
+    call = folded([report("c-1", analysis={"successEvaluation": {"Gave a price": False}})])
+
+    assert (False, '{"Gave a price":false}') == (call.success_evaluation, call.success_evaluation_raw)
 
 
 def test_what_we_closed_stays_closed() -> None:

@@ -108,6 +108,7 @@ def test_every_example_is_what_its_event_would_say(event_type: object) -> None:
         "conversation.updated": events_pb2.ConversationUpdated,
         "transcript.ready": events_pb2.CallReported,
         "lead.created": events_pb2.LeadCreated,
+        "lead.sla_breached": events_pb2.LeadSlaBreached,
         "campaign.started": events_pb2.CampaignStarted,
         "campaign.completed": events_pb2.CampaignCompleted,
         "contact.skipped": events_pb2.ContactSkipped,
