@@ -56,7 +56,9 @@ class PublicService:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontDoor:
     """`services` are the gRPC addresses by name, `traces` is where spans go (None: nowhere).
-    `webhooks_per_minute` limits each source address; 0 means no limit.
+    `webhooks_per_minute` limits each source address; 0 means no limit. `trusted_hops` is how many proxies of
+    our own stand before Envoy: so many addresses at the end of `X-Forwarded-For` are theirs to tell, and the
+    caller's is the first of these. Anything before that, anybody may have written.
     """
 
     listen: Address
@@ -66,6 +68,7 @@ class FrontDoor:
     gateway_authz: Address
     traces: Address | None = None
     webhooks_per_minute: int = WEBHOOKS_PER_MINUTE
+    trusted_hops: int = 0
     descriptor_set: Path = DESCRIPTOR_SET
 
     @classmethod
@@ -78,9 +81,17 @@ class FrontDoor:
             gateway_http=Address.parse(environ["GATEWAY_HTTP_ADDRESS"]),
             gateway_authz=Address.parse(environ["GATEWAY_AUTHZ_ADDRESS"]),
             traces=traces_address(environ),
-            webhooks_per_minute=0 if environ.get("RATE_LIMIT_ENABLED") == "0" else WEBHOOKS_PER_MINUTE,
+            webhooks_per_minute=webhooks_per_minute(environ),
+            trusted_hops=int(environ.get("ENVOY_TRUSTED_HOPS") or 0),
             descriptor_set=Path(environ.get("ENVOY_DESCRIPTOR_SET") or DESCRIPTOR_SET),
         )
+
+
+def webhooks_per_minute(environ: Mapping[str, str]) -> int:
+    """0 with RATE_LIMIT_ENABLED=0, else what WEBHOOKS_PER_MINUTE says."""
+    if environ.get("RATE_LIMIT_ENABLED") == "0":
+        return 0
+    return int(environ.get("WEBHOOKS_PER_MINUTE") or WEBHOOKS_PER_MINUTE)
 
 
 def traces_address(environ: Mapping[str, str]) -> Address | None:

@@ -26,6 +26,8 @@ _OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_metadata_size", 16 * 1024),
+    # Identity alone: the limit above is held against a message before it is unpacked.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
     # Two processes on one port would share its calls silently.
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_time_ms", 30_000),

@@ -38,10 +38,10 @@ def stripped(body: bytes) -> bytes:
         return body
     try:
         document = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
+        redacted = _redacted(document)
+        return body if redacted == document else msgspec.json.encode(redacted)
+    except (ValueError, OverflowError, RecursionError):
         return _stripped_bytes(body)
-    redacted = _redacted(document)
-    return body if redacted == document else msgspec.json.encode(redacted)
 
 
 def without_secrets(document: Any) -> Any:
@@ -64,12 +64,21 @@ def _stripped_bytes(body: bytes) -> bytes:
     return _TOKEN_IN_BYTES.sub(REDACTED.encode(), _IN_BYTES.sub(replacement, body))
 
 
-def _redacted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _redacted_member(key, member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_redacted(item) for item in value]
-    return _redacted_text(value) if isinstance(value, str) else value
+def _redacted(document: Any) -> Any:
+    """A copy. Without recursion, because a body may be nested as deeply as the parser goes."""
+    copies = [document]
+    waiting: list[tuple[Any, Any, Any]] = [(copies, 0, document)]
+    while waiting:
+        holder, place, value = waiting.pop()
+        if isinstance(value, dict):
+            holder[place] = copy = {key: _redacted_leaf(key, member) for key, member in value.items()}
+            waiting += [(copy, key, member) for key, member in copy.items() if _holds_others(member)]
+        elif isinstance(value, list):
+            holder[place] = items = [_redacted_leaf("", item) for item in value]
+            waiting += [(items, n, item) for n, item in enumerate(items) if _holds_others(item)]
+        elif isinstance(value, str):
+            holder[place] = _redacted_text(value)
+    return copies[0]
 
 
 def _redacted_text(value: str) -> str:
@@ -81,10 +90,15 @@ def _redacted_text(value: str) -> str:
     return _JSON_WEB_TOKEN.sub(REDACTED, value) if "eyJ" in value else value
 
 
-def _redacted_member(key: str, value: Any) -> Any:
-    if value in (None, "", False, True) or not _names_secret(key):
-        return _redacted(value)
-    return REDACTED
+def _redacted_leaf(key: str, value: Any) -> Any:
+    """Objects and lists under other keys stay as they are; their turn comes."""
+    if value not in (None, "", False, True) and _names_secret(key):
+        return REDACTED
+    return _redacted_text(value) if isinstance(value, str) else value
+
+
+def _holds_others(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def _names_secret(key: str) -> bool:

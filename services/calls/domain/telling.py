@@ -33,7 +33,18 @@ _STATUSES: Final[Mapping[str, Status]] = {
 }
 # Nobody says these things before both sides are connected.
 _TALKING: Final = frozenset(
-    {"speech-update", "transcript", "user-interrupted", "assistant.speechStarted", "tool-calls"}
+    {
+        "speech-update",
+        "transcript",
+        "user-interrupted",
+        "assistant.speechStarted",
+        "tool-calls",
+        "function-call",
+        "voice-input",
+        "language-change-detected",
+        "language-changed",
+        "transfer-update",
+    }
 )
 
 _DIRECTIONS: Final = {

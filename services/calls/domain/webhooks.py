@@ -89,9 +89,9 @@ class _Message(msgspec.Struct, rename="camel"):
     tool_calls: list[_ToolCall] = []
 
 
-class _Body(msgspec.Struct):
+class _Body(_Message, rename="camel"):
+    # A message may also come without its envelope.
     message: _Message | None = None
-    call: _Call | None = None
 
 
 _decoder = msgspec.json.Decoder(_Body)
@@ -104,7 +104,7 @@ def head_of(body: bytes) -> Head:
     except (ValueError, RecursionError):
         # Not JSON at all, or JSON whose fields have other types than usual.
         return _head_of_unusual(body)
-    message = parsed.message or _Message()
+    message = parsed.message or parsed
     call_id = (message.call.id if message.call else "") or (parsed.call.id if parsed.call else "")
     return _head(message, call_id=call_id, body=body)
 
@@ -156,7 +156,7 @@ def _head_of_unusual(body: bytes) -> Head:
         document = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return Head(type="", provider_call_id="", dedupe_key=_digest(body))
-    message = document.get("message") if isinstance(document, dict) else None
+    message = document.get("message", document) if isinstance(document, dict) else None
     message = message if isinstance(message, dict) else {}
     word, call = (
         message.get("type"),

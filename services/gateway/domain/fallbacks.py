@@ -29,6 +29,17 @@ _ANSWERS: Final[Mapping[str, Any]] = {
 }
 
 
+# Enough to be sound at all.
+_SILENCE_SECONDS: Final = 0.1
+_BYTES_PER_SAMPLE: Final = 2
+
+
+def silence(body: bytes) -> bytes:
+    """The answer to a `voice-request`: 16-bit mono PCM at the rate it asks for. We speak no text, and JSON
+    would be played as noise."""
+    return bytes(round(messages.sample_rate_of(body) * _SILENCE_SECONDS) * _BYTES_PER_SAMPLE)
+
+
 def answer(message_type: str, body: bytes) -> bytes:
     """The JSON body of the answer; empty for types whose answer is no JSON."""
     if message_type == "tool-calls":

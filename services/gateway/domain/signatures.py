@@ -20,6 +20,8 @@ _HEADER_LENGTH_MAX: Final = 1024
 _TIMESTAMP: Final = re.compile(r"\d{9,14}(?:\.\d{1,6})?")
 # Seconds get here in the year 5138; milliseconds were here in 1973.
 _MILLISECONDS_FROM: Final = 10**11
+_VARIABLE: Final = re.compile(r"\{([a-z-]+)\}")
+_VARIABLES: Final = frozenset({"body", "timestamp", "svix-id"})
 
 
 class Scheme(StrEnum):
@@ -41,6 +43,10 @@ class SignatureSettings:
     prefix: str = ""
     encoding: str = ""
     algorithm: str = ""
+    # With {body}, {timestamp} and {svix-id}, as the provider's own settings have it.
+    payload_format: str = ""
+    message_id_header: str = ""
+    secret_encoding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +69,29 @@ def is_signed(
     schemes: Sequence[Scheme],
     *,
     settings: SignatureSettings,
-    secret: bytes,
+    secrets: Sequence[bytes],
     now: float,
 ) -> bool:
-    """Whether any of the schemes lets the request in. `now` in seconds since 1970. TWILIO never does: it
-    signs a URL and a form, see `twilio_signatures`."""
-    proof = _Proof(request=request, settings=settings, secret=secret, now=now)
+    """Whether any of the schemes lets the request in with any of the secrets. `now` in seconds since 1970.
+    TWILIO never does: it signs a URL and a form, see `twilio_signatures`."""
+    proofs = [_Proof(request=request, settings=settings, secret=secret, now=now) for secret in secrets]
     # All are tried, so that the time taken does not tell which one came close.
-    passed = [_CHECKS[scheme](proof) for scheme in schemes if scheme in _CHECKS]
+    passed = [_CHECKS[scheme](proof) for proof in proofs for scheme in schemes if scheme in _CHECKS]
     return any(passed)
+
+
+def is_payload_format(text: str, *, timestamped: bool) -> bool:
+    """Whether a signature over such a payload covers the whole body, and the time if and only if that is
+    looked at."""
+    names = _VARIABLE.findall(text)
+    plain = text.isascii() and not set("{}") & set(_VARIABLE.sub("", text))
+    known = set(names) <= _VARIABLES and names.count("body") == 1
+    return plain and known and timestamped == ("timestamp" in names)
+
+
+def key_of(secret: bytes, *, encoding: str) -> bytes:
+    """The key of the HMAC; empty, which lets nobody in, for what does not decode."""
+    return _from_base64(secret.decode("latin-1")) if encoding == "base64" else secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +110,31 @@ class _Proof:
         values = self.request.headers.get(name.lower(), ())
         return values[0] if len(values) == 1 and len(values[0]) <= _HEADER_LENGTH_MAX else ""
 
+    @property
+    def timestamp(self) -> str:
+        return self.single(self.settings.timestamp_header or "x-timestamp")
+
+    def payload(self, default: str) -> bytes:
+        """What the sender should have signed."""
+        template = self.settings.payload_format or default
+        before, _, after = template.partition("{body}")
+        return self._filled(before) + self.request.body + self._filled(after)
+
+    def _filled(self, text: str) -> bytes:
+        if "{" in text:
+            message_id = self.single(self.settings.message_id_header or "svix-id")
+            text = text.replace("{timestamp}", self.timestamp).replace("{svix-id}", message_id)
+        return text.encode("latin-1", "replace")
+
 
 def _by_body(proof: _Proof) -> bool:
-    return _matches(proof.header("x-vapi-signature"), proof.request.body, proof=proof)
+    return _matches(proof.header("x-vapi-signature"), proof.payload("{body}"), proof=proof)
 
 
 def _by_timestamp(proof: _Proof) -> bool:
-    timestamp = proof.single(proof.settings.timestamp_header or "x-timestamp")
-    if not is_recent(timestamp, now=proof.now):
+    if not is_recent(proof.timestamp, now=proof.now):
         return False
-    return _matches(proof.header("x-signature"), timestamp.encode() + b"." + proof.request.body, proof=proof)
+    return _matches(proof.header("x-signature"), proof.payload("{timestamp}.{body}"), proof=proof)
 
 
 def _by_secret(proof: _Proof) -> bool:
@@ -135,9 +170,10 @@ def _matches(given: str, message: bytes, *, proof: _Proof) -> bool:
         given = given[len(prefix) :]
     elif proof.settings.prefix:
         return False
-    expected = hmac.new(proof.secret, message, _DIGESTS[algorithm]).digest()
+    key = key_of(proof.secret, encoding=proof.settings.secret_encoding)
+    expected = hmac.digest(key, message, _DIGESTS[algorithm])
     decode = _from_base64 if proof.settings.encoding == "base64" else _from_hex
-    return bool(proof.secret) and hmac.compare_digest(decode(given), expected)
+    return bool(key) and hmac.compare_digest(decode(given), expected)
 
 
 _DIGESTS: Final[Mapping[str, str]] = {name: name for name in ("sha256", "sha512", "sha1")}

@@ -25,6 +25,8 @@ class Source:
     schemes: tuple[Scheme, ...]
     settings: SignatureSettings
     created_at: datetime
+    # Until then the secret before the last rotation lets webhooks in too.
+    previous_secret_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,20 @@ class NewSource:
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """A source with the secret its webhooks are checked against; lives in memory only."""
+    """A source with the secrets its webhooks are checked against; lives in memory only. `previous_secret` is
+    empty if there is none."""
 
     source: Source
     secret: bytes
+    previous_secret: bytes = b""
+
+    def secrets(self, now: float) -> tuple[bytes, ...]:
+        """Those that are good at `now`, in seconds since 1970. A source is kept in memory for longer than an
+        overlap may still last, so the clock is asked each time."""
+        expires_at = self.source.previous_secret_expires_at
+        if expires_at is None or now >= expires_at.timestamp():
+            return (self.secret,)
+        return (self.secret, self.previous_secret)
 
     def __repr__(self) -> str:
         return f"OpenSource({self.source.name!r})"

@@ -15,28 +15,33 @@ _SIGNATURE_LENGTH: Final = 28
 _STANDARD_PORTS: Final = {"http": 80, "https": 443}
 
 
-def is_signed_form(signature: str, *, url: str, fields: Sequence[tuple[str, str]], token: bytes) -> bool:
-    """`fields` as they came; a repeated name counts with each of its different values."""
+def is_signed_form(
+    signature: str, *, url: str, fields: Sequence[tuple[str, str]], tokens: Sequence[bytes]
+) -> bool:
+    """By any of the account's `tokens`. `fields` as they came; a repeated name counts with each of its
+    different values."""
     signed = "".join(name + value for name, value in sorted(set(fields)))
-    return _is_signed(signature, url=url, suffix=signed, token=token)
+    return _is_signed(signature, url=url, suffix=signed, tokens=tokens)
 
 
-def is_signed_body(signature: str, *, url: str, body: bytes, token: bytes) -> bool:
+def is_signed_body(signature: str, *, url: str, body: bytes, tokens: Sequence[bytes]) -> bool:
     """For bodies that are no form: the URL carries the body's SHA-256."""
     given = parse_qs(urlsplit(url).query).get("bodySHA256", [""])[0]
     expected = hashlib.sha256(body).hexdigest()
     matches = hmac.compare_digest(given.lower().encode(), expected.encode())
-    return _is_signed(signature, url=url, suffix="", token=token) and matches
+    return _is_signed(signature, url=url, suffix="", tokens=tokens) and matches
 
 
-def _is_signed(signature: str, *, url: str, suffix: str, token: bytes) -> bool:
+def _is_signed(signature: str, *, url: str, suffix: str, tokens: Sequence[bytes]) -> bool:
     if len(signature) != _SIGNATURE_LENGTH or not signature.isascii():
         return False
     matches = [
         hmac.compare_digest(_signature(variant + suffix, token=token), signature.encode())
         for variant in _variants(url)
+        for token in tokens
+        if token
     ]
-    return bool(token) and any(matches)
+    return any(matches)
 
 
 def _signature(text: str, *, token: bytes) -> bytes:

@@ -5,6 +5,7 @@
 /voice        somebody calls a number; kept in the ledger, and the caller hears that nobody is there
 """
 
+import time
 from typing import Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -103,12 +104,12 @@ class TwilioWebhooks:
         url = self._url(found, kind, request.scope.get("query_string", b""))
         given = request.headers.getlist("x-twilio-signature")
         signature = given[0] if len(given) == 1 else ""
-        if content_type != _FORM:
-            signed = twilio_signatures.is_signed_body(signature, url=url, body=body, token=found.secret)
-            fields: list[tuple[str, str]] = []
+        tokens = found.secrets(time.time())
+        fields = _fields(body) if content_type == _FORM else []
+        if content_type == _FORM:
+            signed = twilio_signatures.is_signed_form(signature, url=url, fields=fields, tokens=tokens)
         else:
-            fields = _fields(body)
-            signed = twilio_signatures.is_signed_form(signature, url=url, fields=fields, token=found.secret)
+            signed = twilio_signatures.is_signed_body(signature, url=url, body=body, tokens=tokens)
         if not signed:
             raise TwilioSignatureInvalid
         # People cannot type NUL, and no database takes it; a STOP that has one is a STOP.

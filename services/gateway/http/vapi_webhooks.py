@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs import telemetry
-from services.gateway.domain import messages
+from services.gateway.domain import fallbacks, messages
 from services.gateway.domain.signatures import SignedRequest, headers_by_name, is_signed
 from services.gateway.domain.sources import VAPI, OpenSource
 from services.gateway.domain.webhooks import IncomingEvent
@@ -45,6 +45,8 @@ class VapiWebhooks:
         message_type = messages.type_of(body)
         if messages.expects_answer(message_type):
             answer = await self._answers.answer(event, message_type=message_type)
+            if message_type == messages.VOICE_REQUEST:
+                return Response(fallbacks.silence(body), media_type="application/octet-stream")
             return _json(answer or _RECEIVED)
         await self._intake.accept(event)
         return _json(_RECEIVED)
@@ -64,7 +66,8 @@ def incoming(found: OpenSource, body: bytes) -> IncomingEvent:
 def _check_signature(request: Request, body: bytes, found: OpenSource) -> None:
     source = found.source
     signed = SignedRequest(headers=headers_by_name(request.headers.items()), body=body)
-    if not is_signed(signed, source.schemes, settings=source.settings, secret=found.secret, now=time.time()):
+    now = time.time()
+    if not is_signed(signed, source.schemes, settings=source.settings, secrets=found.secrets(now), now=now):
         _refused.add(1, {"provider": source.provider})
         raise SignatureInvalid
 

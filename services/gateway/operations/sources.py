@@ -1,6 +1,9 @@
 """Sources of an organization's webhooks, and the directory that webhooks are looked up in."""
 
+import base64
 import secrets
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -8,7 +11,12 @@ from libs.errors import FieldViolation, InvalidArgument
 from libs.pg import Pool, transaction
 from libs.vault import Vault
 from services.gateway.domain import sources
-from services.gateway.domain.signatures import Scheme
+from services.gateway.domain.signatures import (
+    Scheme,
+    SignatureSettings,
+    is_payload_format,
+    key_of,
+)
 from services.gateway.domain.sources import NewSource, OpenSource, Source
 from services.gateway.errors import SourceNotFound
 from services.gateway.operations.cache import Cache
@@ -21,6 +29,7 @@ _TTL_SECONDS: Final = 30.0
 # A source that was good goes on being good while the database is away: its webhooks are stored elsewhere.
 _STALE_SECONDS: Final = 600.0
 _DIRECTORY_SIZE_MAX: Final = 10_000
+_HMACS: Final = frozenset({Scheme.HMAC_BODY, Scheme.HMAC_TIMESTAMP})
 
 
 async def create(
@@ -28,8 +37,8 @@ async def create(
 ) -> tuple[Source, str]:
     """Answers the secret too, which nobody can read again. An empty one is made up, except for Twilio, which
     signs with its account's own."""
-    _check_schemes(new, secret=secret)
-    chosen = secret or secrets.token_urlsafe(_SECRET_BYTES)
+    _check(_violations(new) + _violations_of_secret(secret, provider=new.provider, settings=new.settings))
+    chosen = secret or _made_up(new.settings)
     async with transaction(pool, org_id=org_id) as conn:
         sealed = vault.seal(chosen.encode(), place=_place(org_id, new.name))
         source = await store.insert(conn, new, org_id=org_id, sealed_secret=sealed)
@@ -45,6 +54,21 @@ async def get(pool: Pool, id_: UUID, *, org_id: UUID) -> Source:
 async def list_(pool: Pool, *, org_id: UUID, after: Place | None, size: int) -> Page[Source]:
     async with transaction(pool, org_id=org_id) as conn:
         return await page_of(lambda limit: store.list_after(conn, after=after, limit=limit), size=size)
+
+
+async def rotate(
+    pool: Pool, vault: Vault, id_: UUID, *, org_id: UUID, secret: str, overlap: timedelta
+) -> tuple[Source, str]:
+    """The source with its new secret, which nobody can read again. The one before stays good for `overlap`;
+    one that was left of an earlier rotation ends."""
+    async with transaction(pool, org_id=org_id) as conn:
+        found = await store.get(conn, id_)
+        _check(_violations_of_secret(secret, provider=found.provider, settings=found.settings))
+        chosen = secret or _made_up(found.settings)
+        sealed = vault.seal(chosen.encode(), place=_place(org_id, found.name))
+        source = await store.rotate(conn, id_, sealed_secret=sealed, overlap=overlap)
+        await changes.announce(conn)
+    return source, chosen
 
 
 async def delete(pool: Pool, id_: UUID, *, org_id: UUID) -> None:
@@ -75,12 +99,15 @@ class Directory:
 
     async def _load(self, name: str) -> OpenSource | None:
         async with transaction(self._pool) as conn:
-            found = await store.find_with_secret(conn, name)
+            found = await store.find_with_secrets(conn, name)
         if found is None:
             return None
-        source, sealed = found
+        source, sealed, previous = found
+        place = _place(source.org_id, source.name)
         return OpenSource(
-            source=source, secret=self._vault.open(sealed, place=_place(source.org_id, source.name))
+            source=source,
+            secret=self._vault.open(sealed, place=place),
+            previous_secret=self._vault.open(previous, place=place) if previous else b"",
         )
 
 
@@ -88,14 +115,35 @@ def _place(org_id: UUID, name: str) -> str:
     return f"gateway.sources {org_id} {name}"
 
 
-def _check_schemes(new: NewSource, *, secret: str) -> None:
-    violations = []
-    twilio_schemes = set(new.schemes) == {Scheme.TWILIO}
-    if new.provider == sources.TWILIO and not twilio_schemes:
-        violations.append(FieldViolation("schemes", "must be TWILIO alone for provider twilio"))
-    if new.provider != sources.TWILIO and Scheme.TWILIO in new.schemes:
-        violations.append(FieldViolation("schemes", "TWILIO is for provider twilio only"))
-    if new.provider == sources.TWILIO and not secret:
-        violations.append(FieldViolation("secret", "must be the auth token of the Twilio account"))
+def _made_up(settings: SignatureSettings) -> str:
+    if settings.secret_encoding:
+        return base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def _check(violations: Sequence[FieldViolation]) -> None:
     if violations:
         raise InvalidArgument(violations=violations)
+
+
+def _violations(new: NewSource) -> list[FieldViolation]:
+    found = []
+    if new.provider == sources.TWILIO and set(new.schemes) != {Scheme.TWILIO}:
+        found.append(FieldViolation("schemes", "must be TWILIO alone for provider twilio"))
+    if new.provider != sources.TWILIO and Scheme.TWILIO in new.schemes:
+        found.append(FieldViolation("schemes", "TWILIO is for provider twilio only"))
+    payload, hmacs = new.settings.payload_format, _HMACS & set(new.schemes)
+    if payload and len(hmacs) != 1:
+        found.append(FieldViolation("schemes", "must have one of HMAC_BODY and HMAC_TIMESTAMP"))
+    elif payload and not is_payload_format(payload, timestamped=Scheme.HMAC_TIMESTAMP in hmacs):
+        sentence = "must have {body} once, {timestamp} with HMAC_TIMESTAMP alone, and maybe {svix-id}"
+        found.append(FieldViolation("signature.payload_format", sentence))
+    return found
+
+
+def _violations_of_secret(secret: str, *, provider: str, settings: SignatureSettings) -> list[FieldViolation]:
+    if provider == sources.TWILIO and not secret:
+        return [FieldViolation("secret", "must be the auth token of the Twilio account")]
+    if secret and not key_of(secret.encode(), encoding=settings.secret_encoding):
+        return [FieldViolation("secret", "must be base64, as signature.secret_encoding says")]
+    return []

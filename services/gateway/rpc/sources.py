@@ -1,6 +1,8 @@
 """callplane.gateway.v2.SourceService."""
 
-from typing import Any
+from dataclasses import asdict, fields
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import grpc.aio
@@ -20,6 +22,7 @@ from services.gateway.rpc.pages import place, token
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _SchemeProto = gateway_pb2.Source.Scheme
+_OVERLAP_HOURS: Final = 24
 
 
 class SourceServicer(gateway_pb2_grpc.SourceServiceServicer):
@@ -58,6 +61,20 @@ class SourceServicer(gateway_pb2_grpc.SourceServiceServicer):
             sources=[self._to_proto(one) for one in page.items], next_page_token=token(page.next)
         )
 
+    async def RotateSourceSecret(
+        self, request: gateway_pb2.RotateSourceSecretRequest, context: _Context
+    ) -> gateway_pb2.Source:
+        hours = request.overlap_hours if request.HasField("overlap_hours") else _OVERLAP_HOURS
+        source, secret = await sources.rotate(
+            self._pool,
+            self._vault,
+            UUID(request.id),
+            org_id=principal().org_id,
+            secret=request.secret,
+            overlap=timedelta(hours=hours),
+        )
+        return self._to_proto(source, secret=secret)
+
     async def DeleteSource(
         self, request: gateway_pb2.DeleteSourceRequest, context: _Context
     ) -> empty_pb2.Empty:
@@ -65,7 +82,6 @@ class SourceServicer(gateway_pb2_grpc.SourceServiceServicer):
         return empty_pb2.Empty()
 
     def _to_proto(self, source: Source, *, secret: str = "") -> gateway_pb2.Source:
-        settings = source.settings
         return gateway_pb2.Source(
             id=str(source.id),
             name=source.name,
@@ -74,21 +90,13 @@ class SourceServicer(gateway_pb2_grpc.SourceServiceServicer):
             secret=secret,
             url=self._public_url + names.path(source.provider, source.name),
             created_at=timestamp(source.created_at),
-            signature=gateway_pb2.SignatureSettings(
-                signature_header=settings.signature_header,
-                timestamp_header=settings.timestamp_header,
-                prefix=settings.prefix,
-                encoding=settings.encoding,
-                algorithm=settings.algorithm,
-            ),
+            signature=gateway_pb2.SignatureSettings(**asdict(source.settings)),
+            previous_secret_expires_at=timestamp(source.previous_secret_expires_at),
         )
 
 
 def _settings(signature: gateway_pb2.SignatureSettings) -> SignatureSettings:
+    """The two have the same fields."""
     return SignatureSettings(
-        signature_header=signature.signature_header,
-        timestamp_header=signature.timestamp_header,
-        prefix=signature.prefix,
-        encoding=signature.encoding,
-        algorithm=signature.algorithm,
+        **{field.name: getattr(signature, field.name) for field in fields(SignatureSettings)}
     )

@@ -1,7 +1,7 @@
 """Webhook sources in the database."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,8 @@ async def insert(conn: Connection, new: NewSource, *, org_id: UUID, sealed_secre
             """
             INSERT INTO gateway.sources (org_id, name, provider, schemes, secret, settings)
             VALUES ($1, $2, $3, $4, $5, $6)
-            RETURNING id, org_id, name, provider, schemes, settings, created_at
+            RETURNING id, org_id, name, provider, schemes, settings, created_at,
+                   previous_secret_expires_at
             """,
             org_id,
             new.name,
@@ -39,7 +40,7 @@ async def insert(conn: Connection, new: NewSource, *, org_id: UUID, sealed_secre
 async def get(conn: Connection, id_: UUID) -> Source:
     row = await conn.fetchrow(
         """
-        SELECT id, org_id, name, provider, schemes, settings, created_at
+        SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at
           FROM gateway.sources
          WHERE id = $1 AND deleted_at IS NULL
         """,
@@ -50,24 +51,45 @@ async def get(conn: Connection, id_: UUID) -> Source:
     return _source(row)
 
 
-async def find_with_secret(conn: Connection, name: str) -> tuple[Source, bytes] | None:
-    """The source of a URL and its sealed secret."""
+async def find_with_secrets(conn: Connection, name: str) -> tuple[Source, bytes, bytes | None] | None:
+    """The source of a URL, its sealed secret and the one before that, if there is one."""
     row = await conn.fetchrow(
         """
-        SELECT id, org_id, name, provider, schemes, settings, created_at, secret
+        SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at,
+               secret, previous_secret
           FROM gateway.sources
          WHERE name = $1 AND deleted_at IS NULL
         """,
         name,
     )
-    return (_source(row), row["secret"]) if row else None
+    return (_source(row), row["secret"], row["previous_secret"]) if row else None
+
+
+async def rotate(conn: Connection, id_: UUID, *, sealed_secret: bytes, overlap: timedelta) -> Source:
+    """Sealed secrets are tied to their source and not to their column, so the old one moves as it is."""
+    row = await conn.fetchrow(
+        """
+        UPDATE gateway.sources
+           SET secret = $2,
+               previous_secret = CASE WHEN $3 > interval '0' THEN secret END,
+               previous_secret_expires_at = CASE WHEN $3 > interval '0' THEN now() + $3 END
+         WHERE id = $1 AND deleted_at IS NULL
+        RETURNING id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at
+        """,
+        id_,
+        sealed_secret,
+        overlap,
+    )
+    if row is None:
+        raise SourceNotFound
+    return _source(row)
 
 
 async def list_after(conn: Connection, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Source]:
     """Newest first."""
     rows = await conn.fetch(
         """
-        SELECT id, org_id, name, provider, schemes, settings, created_at
+        SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at
           FROM gateway.sources
          WHERE deleted_at IS NULL AND ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2::uuid))
          ORDER BY created_at DESC, id DESC
@@ -97,4 +119,5 @@ def _source(row: Mapping[str, Any]) -> Source:
         schemes=tuple(Scheme(scheme) for scheme in row["schemes"]),
         settings=msgspec.convert(row["settings"], SignatureSettings),
         created_at=row["created_at"],
+        previous_secret_expires_at=row["previous_secret_expires_at"],
     )

@@ -255,6 +255,16 @@ async def test_bytes_that_are_no_message_are_bad_input(
     assert echo.principals == []
 
 
+@SHAPES
+async def test_packed_messages_are_refused_as_they_are(peer: Peer, echo: Echo, name: str) -> None:
+    """B17: a megabyte packed may be a gigabyte; no limit on what comes in would see that."""
+    bomb = Request(after="0" * 8 * 1024 * 1024)
+    error = await _refused(peer, name, bomb, compression=grpc.Compression.Gzip)
+
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert echo.principals == []
+
+
 async def test_the_longest_error_leaves_the_connection_to_others(peer: Peer, echo: Echo) -> None:
     long = "x" * 100_000
     _failing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import signal
@@ -29,7 +30,7 @@ from starlette.routing import Route
 
 from callplane.calls.v2 import calls_pb2, calls_pb2_grpc
 from callplane.campaigns.v2 import campaigns_pb2, campaigns_pb2_grpc
-from deploy.envoy.config import Address, FrontDoor, binary, public_services, render
+from deploy.envoy.config import Address, FrontDoor, binary, public_services, render, webhooks_per_minute
 from deploy.local.child import end, tethered
 from deploy.local.health import http_ok, until
 from deploy.local.ports import free_port
@@ -121,7 +122,9 @@ class Services:
 
 @asynccontextmanager
 async def grpc_upstream(upstream: Upstream) -> AsyncIterator[Address]:
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+    # Headers as large as the services take; by default, some of half that size are refused by chance.
+    options = [("grpc.max_receive_message_length", -1), ("grpc.max_metadata_size", 16 * 1024)]
+    server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers(Services(upstream).handlers())
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -156,7 +159,9 @@ async def http_upstream(handler: Any) -> AsyncIterator[Address]:
 
 
 @asynccontextmanager
-async def front_door(upstream: Upstream, folder: Path, *, webhooks_per_minute: int) -> AsyncIterator[str]:
+async def front_door(
+    upstream: Upstream, folder: Path, *, webhooks_per_minute: int, trusted_hops: int = 0
+) -> AsyncIterator[str]:
     async with (
         grpc_upstream(upstream) as services,
         http_upstream(upstream.http) as gateway,
@@ -169,6 +174,7 @@ async def front_door(upstream: Upstream, folder: Path, *, webhooks_per_minute: i
             gateway_http=gateway,
             gateway_authz=authz,
             webhooks_per_minute=webhooks_per_minute,
+            trusted_hops=trusted_hops,
         )
         config = folder / "envoy.yaml"
         config.write_text(render(door), encoding="utf-8")
@@ -373,18 +379,65 @@ async def test_native_grpc_passes_on_the_same_port(door: str, upstream: Upstream
     assert upstream.uploaded > 3 * MEBIBYTE
 
 
-async def test_webhooks_are_limited_per_source_address(tmp_path: Path) -> None:
-    upstream = Upstream()
-    async with (
-        front_door(upstream, tmp_path, webhooks_per_minute=20) as url,
-        httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client,
-    ):
-        flood = [client.post("/hooks/vapi/x", content=b"{}") for _ in range(60)]
-        answers = await asyncio.gather(*flood)
-        elsewhere = await client.get("/livez")
+async def test_compressed_bodies_are_refused(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    """B17: gzip, br and zstd, once or nested, on every kind of route; nothing is unpacked anywhere. What is
+    transcoded fails as JSON before its route is known."""
+    bomb = gzip.compress(gzip.compress(b"0" * 10 * MEBIBYTE))
+    paths = {"/v2/calls": 400, "/hooks/vapi/x": 415, "/v2/campaigns/x/contacts:import": 415}
+    for path, status in paths.items():
+        for encoding in ("gzip", "gzip, gzip", "br", "zstd", "deflate", "x"):
+            headers = {**KEY, "content-encoding": encoding, "content-type": "application/json"}
+            answer = await http.post(path, content=bomb, headers=headers)
+            assert (status, 3) == (answer.status_code, answer.json()["code"]), (path, encoding)
 
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert 20 <= sum(answer.status_code == 200 for answer in answers) < 60
-    assert {8} == {answer.json()["code"] for answer in refused}
-    assert refused[0].headers["retry-after"]
+    assert [] == upstream.asked
+    plain = await http.get("/v2/calls", headers={**KEY, "content-encoding": "identity"})
+    assert 200 == plain.status_code
+
+
+async def answers(url: str, count: int, forwarded_for: str = "") -> list[httpx.Response]:
+    """To so many webhooks. A `{}` in X-Forwarded-For is another number each time."""
+    async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
+        values = [forwarded_for.format(n) for n in range(count)]
+        headers = [{"x-forwarded-for": value} if value else {} for value in values]
+        sent = [client.post("/hooks/vapi/x", content=b"{}", headers=one) for one in headers]
+        return await asyncio.gather(*sent)
+
+
+def taken(found: list[httpx.Response]) -> int:
+    assert {200, 429} >= {answer.status_code for answer in found}
+    return sum(answer.status_code == 200 for answer in found)
+
+
+async def test_webhooks_are_limited_per_source_address(tmp_path: Path) -> None:
+    """IN-3: so many a minute, then 429 with Retry-After. Whatever X-Forwarded-For claims."""
+    async with front_door(Upstream(), tmp_path, webhooks_per_minute=20) as url:
+        flood = await answers(url, 40)
+        spoofed = await answers(url, 20, "203.0.113.{}")
+        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
+            elsewhere = await client.get("/livez")
+
+    refused = [answer for answer in flood if answer.status_code == 429]
+    assert (20, 0) == (taken(flood), taken(spoofed))
+    assert {(8, "60")} == {(answer.json()["code"], answer.headers["retry-after"]) for answer in refused}
     assert 200 == elsewhere.status_code
+
+
+async def test_behind_a_proxy_the_limit_goes_by_the_address_that_proxy_saw(tmp_path: Path) -> None:
+    """IN-3: of X-Forwarded-For only the last address counts, which our proxy wrote; what the caller wrote
+    before it changes nothing. A network of IPv6 is one caller."""
+    async with front_door(Upstream(), tmp_path, webhooks_per_minute=5, trusted_hops=1) as url:
+        first = await answers(url, 10, "198.51.100.{}, 203.0.113.7")
+        second = await answers(url, 10, "203.0.113.7, 198.51.100.{}")
+        network = await answers(url, 10, "2001:db8:0:1::{}")
+        neighbor = await answers(url, 1, "2001:db8:0:2::1")
+
+    assert [5, 10, 5, 1] == [taken(found) for found in (first, second, network, neighbor)]
+
+
+def test_the_limit_is_on_unless_it_is_switched_off() -> None:
+    """IN-3: 1000 a minute by default, RATE_LIMIT_ENABLED=0 for none."""
+    assert 1000 == webhooks_per_minute({})
+    assert 1000 == webhooks_per_minute({"RATE_LIMIT_ENABLED": "1"})
+    assert 0 == webhooks_per_minute({"RATE_LIMIT_ENABLED": "0", "WEBHOOKS_PER_MINUTE": "50"})
+    assert 50 == webhooks_per_minute({"WEBHOOKS_PER_MINUTE": "50"})

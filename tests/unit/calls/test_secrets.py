@@ -81,3 +81,34 @@ def test_bodies_that_cannot_be_parsed_lose_their_secrets_too(body: bytes) -> Non
 
 def test_web_tokens_in_unparsable_bodies_go() -> None:
     assert TOKEN.encode() not in stripped(b'{"x": "' + TOKEN.encode() + b'", NaN')
+
+
+@pytest.mark.parametrize("depth", [100, 300, 500, 900])
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+def test_deep_bodies_lose_their_secrets_too(depth: int, opening: str) -> None:
+    """B14: as deep as the parser goes; such a body must not fail, and with it every other of its batch."""
+    closing = "}" if opening.startswith("{") else "]"
+    body = f'{{"x": {opening * depth}{{"apiKey": "s3cr3t"}}{closing * depth}}}'.encode()
+
+    found = stripped(body)
+
+    assert b"s3cr3t" not in found
+    assert body.replace(b"s3cr3t", REDACTED.encode()).replace(b" ", b"") == found
+
+
+@pytest.mark.parametrize(
+    "number", ["1" + "0" * 30, "-1" + "0" * 30, "9" * 4000, "1e300", "18446744073709551616"]
+)
+def test_numbers_of_any_size_stand_beside_secrets(number: str) -> None:
+    """B14: more digits than a machine word holds."""
+    found = stripped(f'{{"apiKey": "s3cr3t", "n": {number}}}'.encode())
+
+    assert {"apiKey": REDACTED, "n": json.loads(number)} == json.loads(found)
+
+
+@pytest.mark.parametrize("filler", ['"' + "\\u20ac" * 5 + '"', '"\\ud83d\\ude42"', "[1e308, -0.0]", "{}"])
+def test_what_is_no_secret_stays_what_it_was(filler: str) -> None:
+    """B13: escapes, emoji and odd numbers beside a secret."""
+    found = json.loads(stripped(f'{{"token": "s3cr3t", "kept": {filler}}}'.encode()))
+
+    assert {"token": REDACTED, "kept": json.loads(filler)} == found

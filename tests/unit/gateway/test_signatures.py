@@ -37,7 +37,7 @@ def check(
     settings: SignatureSettings = DEFAULTS,
 ) -> bool:
     request = SignedRequest(headers=headers_by_name(headers), body=body)
-    return is_signed(request, schemes, settings=settings, secret=secret, now=now)
+    return is_signed(request, schemes, settings=settings, secrets=[secret], now=now)
 
 
 def digest(message: bytes = BODY, *, algorithm: str = "sha256", secret: bytes = SECRET) -> bytes:
@@ -50,15 +50,28 @@ def vectors() -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "name", ["defaults, ms timestamp", "defaults, s timestamp", "body only", "sha512", "sha1 + prefix"]
+    "name",
+    [
+        "defaults, ms timestamp",
+        "defaults, s timestamp",
+        "body only",
+        "sha512",
+        "sha1 + prefix",
+        "svix style, base64",
+    ],
 )
 def test_the_provider_s_vectors(name: str) -> None:
+    """IN-1: everything the provider's credentials can be set to, but its method and URL in the payload."""
     found = [vector for vector in vectors() if vector["name"] == name]
     if not found:
         pytest.skip("the provider's samples are not here")
     [vector] = found
     with_time = "{timestamp}" in vector["payloadFormat"]
-    headers = [("X-Signature", vector["signature"]), ("X-Timestamp", vector["vars"]["timestamp"])]
+    headers = [
+        ("X-Signature", vector["signature"]),
+        ("X-Timestamp", vector["vars"]["timestamp"]),
+        ("svix-id", vector["vars"].get("svix-id", "")),
+    ]
     seconds = float(vector["vars"]["timestamp"]) / (1000 if len(vector["vars"]["timestamp"]) > 10 else 1)
 
     assert check(
@@ -68,7 +81,12 @@ def test_the_provider_s_vectors(name: str) -> None:
         secret=vector["secret"].encode(),
         now=seconds,
         settings=SignatureSettings(
-            signature_header="X-Signature", algorithm=vector["algorithm"], prefix=vector["signaturePrefix"]
+            signature_header="X-Signature",
+            algorithm=vector["algorithm"],
+            prefix=vector["signaturePrefix"],
+            encoding=vector["signatureEncoding"],
+            payload_format=vector["payloadFormat"],
+            secret_encoding="base64" if vector["secretIsBase64"] else "",
         ),
     )
 
@@ -157,6 +175,7 @@ def test_an_empty_secret_lets_nobody_in() -> None:
     ("offset", "expected"), [(0, True), (-300, True), (300, True), (-301, False), (301, False)]
 )
 def test_a_timestamp_is_good_for_300_seconds(offset: int, expected: bool, milliseconds: bool) -> None:
+    """B2: to the second, in both units."""
     timestamp = str(int(NOW + offset) * (1000 if milliseconds else 1))
     headers = [("x-signature", digest(timestamp.encode() + b"." + BODY).hex()), ("x-timestamp", timestamp)]
 
@@ -167,6 +186,35 @@ def test_the_timestamp_is_part_of_what_is_signed() -> None:
     headers = [("x-signature", digest(b"1785983686." + BODY).hex()), ("x-timestamp", "1785983687")]
 
     assert not check(headers, Scheme.HMAC_TIMESTAMP)
+
+
+@given(st.integers(min_value=-1000, max_value=1000), st.booleans())
+def test_the_window_is_the_same_in_both_units(offset: int, milliseconds: bool) -> None:
+    """B2: nothing but the distance from now counts."""
+    timestamp = str((int(NOW) + offset) * (1000 if milliseconds else 1))
+
+    assert (abs(offset) <= 300) == is_recent(timestamp, now=NOW)
+
+
+@pytest.mark.parametrize("now", [NOW, NOW + 0.999])
+def test_milliseconds_are_not_cut_off(now: float) -> None:
+    """B2: 300.001 seconds are too many."""
+    timestamp = str(round(now * 1000) - 300_001)
+
+    assert not is_recent(timestamp, now=now)
+    assert is_recent(str(round(now * 1000) - 300_000), now=now)
+
+
+def test_each_of_two_secrets_lets_in_and_no_third() -> None:
+    """IN-1: while a secret is rotated."""
+    request = SignedRequest(headers={"x-vapi-secret": ["old"]}, body=BODY)
+
+    def signed(*secrets: bytes) -> bool:
+        return is_signed(request, [Scheme.SHARED_SECRET], settings=DEFAULTS, secrets=secrets, now=NOW)
+
+    assert [True, True, False, False] == [
+        signed(b"old", b"new"), signed(b"new", b"old"), signed(b"new"), signed()
+    ]  # fmt: skip
 
 
 @given(st.text(max_size=40))

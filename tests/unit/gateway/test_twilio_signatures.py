@@ -35,11 +35,11 @@ def test_twilio_s_own_vectors() -> None:
     for vector in vectors["vectors"]:
         if "body" in vector:
             valid = is_signed_body(
-                vector["signature"], url=vector["url"], body=vector["body"].encode(), token=token
+                vector["signature"], url=vector["url"], body=vector["body"].encode(), tokens=[token]
             )
         else:
             fields = [tuple(pair) for pair in vector.get("params_list", [])] or list(vector["params"].items())
-            valid = is_signed_form(vector["signature"], url=vector["url"], fields=fields, token=token)
+            valid = is_signed_form(vector["signature"], url=vector["url"], fields=fields, tokens=[token])
         assert vector["valid"] == valid, vector["name"]
 
 
@@ -51,14 +51,14 @@ def test_twilio_s_own_vectors() -> None:
     ],
 )
 def test_the_standard_port_may_be_told_or_not(signed_url: str) -> None:
-    assert is_signed_form(signature(signed_url, FIELDS), url=URL, fields=FIELDS, token=TOKEN)
+    assert is_signed_form(signature(signed_url, FIELDS), url=URL, fields=FIELDS, tokens=[TOKEN])
 
 
 def test_a_port_of_our_own_may_be_left_out() -> None:
     url = "http://127.0.0.1:8080/hooks/twilio/main/sms"
 
     for signed_url in (url, url.replace(":8080", "")):
-        assert is_signed_form(signature(signed_url, FIELDS), url=url, fields=FIELDS, token=TOKEN)
+        assert is_signed_form(signature(signed_url, FIELDS), url=url, fields=FIELDS, tokens=[TOKEN])
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_a_port_of_our_own_may_be_left_out() -> None:
     ],
 )
 def test_everything_else_is_refused(given_signature: str) -> None:
-    assert not is_signed_form(given_signature, url=URL, fields=FIELDS, token=TOKEN)
+    assert not is_signed_form(given_signature, url=URL, fields=FIELDS, tokens=[TOKEN])
 
 
 def test_an_empty_token_lets_nobody_in() -> None:
-    assert not is_signed_form(signature(URL, FIELDS, token=b""), url=URL, fields=FIELDS, token=b"")
+    assert not is_signed_form(signature(URL, FIELDS, token=b""), url=URL, fields=FIELDS, tokens=[b""])
 
 
 @given(st.text(max_size=40), st.lists(st.tuples(st.text(max_size=5), st.text(max_size=20)), max_size=5))
 def test_no_guess_gets_in_and_none_raises(guess: str, fields: list[tuple[str, str]]) -> None:
-    assert not is_signed_form(guess, url=URL, fields=fields, token=b"unguessable")
+    assert not is_signed_form(guess, url=URL, fields=fields, tokens=[b"unguessable"])
