@@ -1,16 +1,22 @@
-"""An HTTP/1.1 connection that costs next to nothing: finished requests out, status codes back.
+"""An HTTP/1.1 connection that costs next to nothing: finished requests out, status codes back, by callback.
 
-A general client would use more of the processor than the gateway it is meant to measure.
+A general client, or a future per request, would use more of the processor than the gateway that is to be
+measured.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import cast
 
+# What stands for the status where no answer came.
+NO_ANSWER = 0
 _END_OF_HEAD = b"\r\n\r\n"
-_LENGTH = b"\r\ncontent-length:"
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+
+_CLOSING = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 
 
 def request_bytes(path: str, *, host: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -24,69 +30,72 @@ def request_bytes(path: str, *, host: str, headers: Mapping[str, str], body: byt
     return "\r\n".join(lines).encode() + _END_OF_HEAD + body
 
 
-def status_of(received: bytes | bytearray) -> int | None:
+def status_of(received: bytes) -> int | None:
     """The status once the whole answer is there; answers without a length are not understood."""
     head_ends = received.find(_END_OF_HEAD)
     if head_ends < 0:
         return None
-    head = bytes(received[:head_ends]).lower() + b"\r\n"
-    at = head.find(_LENGTH)
-    if at < 0:
+    length = _LENGTH.search(received, 0, head_ends + 2)
+    if length is None:
         raise ConnectionError("an answer without content-length")
-    begins = at + len(_LENGTH)
-    length = int(head[begins : head.index(b"\r\n", begins)])
-    if len(received) < head_ends + len(_END_OF_HEAD) + length:
+    if len(received) < head_ends + len(_END_OF_HEAD) + int(length[1]):
         return None
-    return int(head[9:12])
+    return int(received[9:12])
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time."""
+    """One request at a time. `settled` is called once for each, with the status or NO_ANSWER; after
+    NO_ANSWER it is of no use any more. `lost` is called when it closes while nothing is asked."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, settled: Callable[[Connection, int], None], lost: Callable[[Connection], None]
+    ) -> None:
+        self.since = 0.0
+        self.received = b""
+        self.asking = False
+        self._settled = settled
+        self._lost = lost
         self._transport: asyncio.Transport | None = None
-        self._received = bytearray()
-        self._answer: asyncio.Future[int] | None = None
 
     @property
     def usable(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def post(self, request: bytes) -> int:
-        """The status of the answer. Raises ConnectionError if there is none."""
-        if self._transport is None or not self.usable:
-            raise ConnectionError("closed")
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return await self._answer
+    def post(self, request: bytes, *, at: float) -> None:
+        """Only while nothing is asked and the connection is usable. `at` is kept as `since`."""
+        self.since = at
+        self.asking = True
+        self.received = b""
+        cast("asyncio.Transport", self._transport).write(request)
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # TCP has no other kind; uvloop's does not inherit from it.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
+        self.received = self.received + data if self.received else data
         try:
-            status = status_of(self._received)
-        except (ConnectionError, ValueError) as error:
-            self._settle(ConnectionError(str(error)))
-            self.close()
+            status = status_of(self.received)
+        except (ConnectionError, ValueError):
+            self.abort()
             return
-        if status is not None:
-            self._received.clear()
-            self._settle(status)
+        if status is not None and self.asking:
+            self.asking = False
+            if status >= 400 and _CLOSING.search(self.received) is not None:
+                self.close()
+            self._settled(self, status)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._settle(ConnectionError(str(exc or "closed")))
-
-    def _settle(self, outcome: int | ConnectionError) -> None:
-        if self._answer is None or self._answer.done():
-            return
-        if isinstance(outcome, int):
-            self._answer.set_result(outcome)
+        if self.asking:
+            self.asking = False
+            self._settled(self, NO_ANSWER)
         else:
-            self._answer.set_exception(outcome)
+            self._lost(self)

@@ -1,4 +1,4 @@
-"""What the database says: `pgbench` on the same server, and how far the fold is behind."""
+"""What the database says: `pgbench` on the same server, what is stored, and how far the fold is behind."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
+from deploy.bench import plain
 from deploy.local.child import StackError, tethered
 from deploy.local.postgres import SUPERUSER, binaries
 from deploy.local.secret_store import database_password
@@ -21,7 +22,9 @@ from deploy.local.stack import RunningStack
 
 SAMPLE_SECONDS = 0.05
 PGBENCH_CLIENTS = 32
-_SCRATCH = "bench"
+SCRATCH = "bench"
+# `pgbench -c 32` and nothing else, and the way of asking that costs the server least.
+PGBENCH_WAYS = {"pgbench_tps": [], "pgbench_prepared_tps": ["-M", "prepared", "-j", "2"]}
 _TABLE = """
 CREATE TABLE public.inserts (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -62,22 +65,24 @@ async def connected(database: Database, name: str | None = None) -> AsyncIterato
 
 
 async def prepare_pgbench(database: Database, *, folder: Path) -> Path:
-    """A database of its own beside the stack's; answers the script of one insert."""
+    """A database of its own beside the stack's, also for the plain handler; answers the script of one
+    insert."""
     async with connected(database) as conn:
-        await conn.execute(f"CREATE DATABASE {_SCRATCH}")
-    async with connected(database, _SCRATCH) as conn:
+        await conn.execute(f"CREATE DATABASE {SCRATCH}")
+    async with connected(database, SCRATCH) as conn:
         await conn.execute(_TABLE)
+        await conn.execute(plain.TABLE)
     script = folder / "insert.sql"
     script.write_text(_INSERT, encoding="utf-8")
     return script
 
 
-async def pgbench_tps(database: Database, *, script: Path, seconds: int) -> float:
-    """Committed single-row inserts per second, prepared: the most the server does one row at a time."""
-    command = [str(binaries() / "pgbench"), "-n", "-M", "prepared", "-c", str(PGBENCH_CLIENTS), "-j", "2"]
+async def pgbench_tps(database: Database, *, way: str, script: Path, seconds: int) -> float:
+    """Committed single-row inserts per second, in one of PGBENCH_WAYS."""
+    command = [str(binaries() / "pgbench"), "-n", "-c", str(PGBENCH_CLIENTS), *PGBENCH_WAYS[way]]
     where = ["-h", database.host, "-p", str(database.port), "-U", SUPERUSER]
     process = await asyncio.create_subprocess_exec(
-        *tethered([*command, "-T", str(seconds), "-f", str(script), *where, _SCRATCH]),
+        *tethered([*command, "-T", str(seconds), "-f", str(script), *where, SCRATCH]),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PGPASSWORD": database.password},
@@ -126,9 +131,25 @@ class FoldLag:
         return float(behind or 0.0)
 
 
-async def stored(conn: asyncpg.Connection) -> int:
-    """Webhooks in the ledger."""
-    return int(await conn.fetchval("SELECT count(*) FROM calls.provider_events"))
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A table of webhooks: the product's, or the plain handler's."""
+
+    conn: asyncpg.Connection
+    table: str = "calls.provider_events"
+
+    async def place(self) -> str:
+        """Everything that is stored from now on comes at or after it."""
+        return str(await self.conn.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text"))
+
+    async def marks_since(self, place: str) -> list[bytes]:
+        """What the webhooks stored since then are recognized by."""
+        rows = await self.conn.fetch(
+            # The table is one of two names above.
+            f"SELECT md5(body) AS mark FROM {self.table} WHERE xid >= $1::text::xid8",  # noqa: S608
+            place,
+        )
+        return [bytes.fromhex(row["mark"]) for row in rows]
 
 
 async def unfolded(conn: asyncpg.Connection) -> int:

@@ -1,4 +1,4 @@
-"""Arithmetic of the benchmark: percentiles, arrival times, medians of rounds."""
+"""Arithmetic of the benchmark: percentiles, slopes, medians of rounds."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ def spread_ms(seconds: Sequence[float]) -> dict[str, Figure]:
     return {**found, "max": _ms(max(seconds))}
 
 
-def arrivals(*, rate: float, seconds: float) -> list[float]:
-    """When each webhook of an open loop is due, in seconds from the beginning, evenly apart."""
-    return [index / rate for index in range(int(rate * seconds))]
+def slope(points: Sequence[tuple[float, float]]) -> Figure:
+    """By how much the second number rises when the first rises by one, by least squares; None for fewer than
+    two points."""
+    if len({x for x, _ in points}) < 2:
+        return None
+    return round(statistics.linear_regression(*zip(*points, strict=True)).slope, 3)
 
 
 def ratio(part: Figure, whole: Figure) -> Figure:

@@ -1,36 +1,42 @@
 """The load generator, a process of its own: a Job as JSON on standard input, a Result on standard output.
 
-Webhooks are written and signed before the clock starts. The open loop counts latency from the time a webhook
-was due, not from when a connection was free for it, so a slow answer cannot hide the ones queued behind it.
+It shares the machine with what it measures, so it is written to cost little: webhooks are written and signed
+before the clock starts, connections are bare protocols, and nothing is awaited per webhook.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import resource
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 import uvloop
 
-from deploy.bench.connection import Connection, request_bytes
-from deploy.bench.figures import arrivals
-from deploy.bench.webhooks import sizes, webhooks
-from deploy.sandbox.moments import now
-from deploy.sandbox.signatures import vapi_headers
+from deploy.bench.figures import percentile
+from deploy.bench.lane import ACKNOWLEDGED, Lane, Tally
+from deploy.bench.stock import Stock, is_quote
 
-ACKNOWLEDGED = 200
-NO_ANSWER = 0
-ANSWER_SECONDS_MAX = 10.0
+TOOL_CONNECTIONS = 16
+# So many seconds in a row make it normal again.
+CALM_SECONDS = 3
+
+
+class Calm(msgspec.Struct, frozen=True, kw_only=True):
+    """After the load: webhooks at this rate until all of them are acknowledged in this time."""
+
+    rate: float
+    ack_p95_seconds_max: float
+    seconds_max: int
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """`rate` None is the closed loop: every connection sends its next webhook when the last is answered.
-    It ends after `seconds` or `count_max` webhooks, whichever is first."""
+    """`rate` None is the closed loop. `prepared` webhooks are signed before the clock starts. If not
+    `queued`, webhooks that are due while no connection is free are not sent. `tool_rate` are tool calls per
+    second beside."""
 
     host: str
     port: int
@@ -38,137 +44,166 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     connections: int
     seconds: float
-    count_max: int
+    prepared: int
     rate: float | None = None
+    queued: bool = True
+    tool_rate: float = 0.0
+    calm: Calm | None = None
     first_call: int = 0
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are Unix seconds. `late` is by how much the open loop wrote webhooks after they were due."""
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A tally, told to the other process. `acked_in_time` leaves out what was acknowledged after the last
+    webhook was due."""
 
-    began_at: float
-    ended_at: float
     offered: int
+    unsent: int
+    wrong: int
     statuses: dict[int, int]
     latencies: list[float]
+    refusal_latencies: list[float]
     late: list[float]
-    sizes: dict[str, dict[str, int]]
-    generator_cpu_seconds: float
+    acked_in_time: int
+
+    @classmethod
+    def of(cls, tally: Tally, *, acked_in_time: int) -> Told:
+        return cls(
+            offered=tally.offered,
+            unsent=tally.unsent,
+            wrong=tally.wrong,
+            statuses=dict(tally.statuses),
+            latencies=tally.latencies,
+            refusal_latencies=tally.refusal_latencies,
+            late=tally.late,
+            acked_in_time=acked_in_time,
+        )
 
     @property
     def acked(self) -> int:
         return self.statuses.get(ACKNOWLEDGED, 0)
 
-    @property
-    def refused(self) -> int:
-        """Answered, but not with an acknowledgement."""
-        return sum(self.statuses.values()) - self.acked - self.statuses.get(NO_ANSWER, 0)
 
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """`began_at` and `ended_at` are Unix seconds; `seconds` is how long webhooks were offered. `marks` are of
+    everything that was acknowledged. `calm_after_seconds` is None if it did not get calm in time."""
 
-@dataclass(slots=True)
-class _Load:
-    job: Job
-    requests: list[bytes]
-    statuses: Counter[int] = field(default_factory=Counter)
-    latencies: list[float] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
-    due: deque[tuple[float, bytes]] = field(default_factory=deque)
-    wanted: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
-
-    async def closed(self) -> int:
-        """Answers how many were sent."""
-        requests = iter(self.requests)
-        ends_at = time.monotonic() + self.job.seconds
-        await asyncio.gather(*(self._closed_worker(requests, ends_at) for _ in range(self.job.connections)))
-        return sum(self.statuses.values())
-
-    async def open(self, rate: float) -> int:
-        """Answers how many were due."""
-        times = arrivals(rate=rate, seconds=self.job.seconds)[: len(self.requests)]
-        workers = [asyncio.create_task(self._open_worker()) for _ in range(self.job.connections)]
-        began = time.monotonic()
-        for after, request in zip(times, self.requests, strict=False):
-            left = began + after - time.monotonic()
-            if left > 0:
-                await asyncio.sleep(left)
-            self.due.append((began + after, request))
-            self.wanted.release()
-        await self._all_answered(len(times))
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        return len(times)
-
-    async def _all_answered(self, count: int) -> None:
-        ends_at = time.monotonic() + ANSWER_SECONDS_MAX
-        while sum(self.statuses.values()) < count and time.monotonic() < ends_at:
-            await asyncio.sleep(0.005)
-
-    async def _closed_worker(self, requests: Iterator[bytes], ends_at: float) -> None:
-        connection = await self._connected()
-        while time.monotonic() < ends_at and (request := next(requests, None)) is not None:
-            connection = await self._post(connection, request, since=time.monotonic())
-        connection.close()
-
-    async def _open_worker(self) -> None:
-        connection = await self._connected()
-        try:
-            while True:
-                await self.wanted.acquire()
-                due_at, request = self.due.popleft()
-                self.late.append(time.monotonic() - due_at)
-                connection = await self._post(connection, request, since=due_at)
-        finally:
-            connection.close()
-
-    async def _post(self, connection: Connection, request: bytes, *, since: float) -> Connection:
-        """Answers the connection to go on with."""
-        try:
-            if not connection.usable:
-                connection = await self._connected()
-            async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                status = await connection.post(request)
-        except OSError:
-            # A refused connection, a broken one, or none in time (TimeoutError is an OSError too).
-            connection.close()
-            status = NO_ANSWER
-        self.statuses[status] += 1
-        if status == ACKNOWLEDGED:
-            self.latencies.append(time.monotonic() - since)
-        return connection
-
-    async def _connected(self) -> Connection:
-        event_loop = asyncio.get_running_loop()
-        _, connection = await event_loop.create_connection(Connection, self.job.host, self.job.port)
-        return connection
+    began_at: float
+    ended_at: float
+    seconds: float
+    webhooks: Told
+    tools: Told | None
+    calm: Told | None
+    calm_after_seconds: float | None
+    marks: list[bytes]
+    reconnects: int
+    cpu_seconds: float
 
 
 async def run(job: Job) -> Result:
-    count = job.count_max if job.rate is None else min(job.count_max, int(job.rate * job.seconds))
-    sent = webhooks(first_call=job.first_call, count=count)
-    load = _Load(job, [_request(job, webhook.body) for webhook in sent])
-    cpu_before, began_at = time.process_time(), time.time()
-    offered = await (load.closed() if job.rate is None else load.open(job.rate))
+    _allow_connections(job.connections + TOOL_CONNECTIONS)
+    stock = Stock(path=job.path, host=f"{job.host}:{job.port}", secret=job.secret)
+    lane = Lane(
+        stock.webhooks(first_call=job.first_call, prepared=job.prepared),
+        host=job.host,
+        port=job.port,
+        connections=job.connections,
+    )
+    tools = Lane(
+        stock.tool_calls(),
+        host=job.host,
+        port=job.port,
+        connections=TOOL_CONNECTIONS if job.tool_rate else 0,
+        understood=is_quote,
+    )
+    await asyncio.gather(lane.connect(), tools.connect())
+    # Everything made so far stays; looking through it again and again would cost more than it frees.
+    gc.freeze()
+    return await _measured(job, lane, tools)
+
+
+async def _measured(job: Job, lane: Lane, tools: Lane) -> Result:
+    cpu_before, began_at, began = time.process_time(), time.time(), time.monotonic()
+    tool_tally = Tally()
+    using_tools = asyncio.create_task(_use_tools(job, tools, tool_tally))
+    if job.rate is None:
+        tally = await lane.closed(seconds=job.seconds)
+        acked_in_time, seconds = tally.statuses[ACKNOWLEDGED], time.monotonic() - began
+    else:
+        tally = Tally()
+        await lane.open(tally, rate=job.rate, seconds=job.seconds, queued=job.queued)
+        acked_in_time, seconds = tally.statuses[ACKNOWLEDGED], time.monotonic() - began
+    over_at = time.monotonic()
+    calm_tally, calm_after = (None, None) if job.calm is None else await _calmed(job.calm, lane, over_at)
+    await lane.all_settled(tally)
+    ended_at, cpu_seconds = time.time(), time.process_time() - cpu_before
+    await using_tools
+    await asyncio.gather(lane.disconnect(), tools.disconnect())
+    acked = [*tally.acked, *tool_tally.acked, *(calm_tally.acked if calm_tally else ())]
     return Result(
         began_at=began_at,
-        ended_at=time.time(),
-        offered=offered,
-        statuses=dict(load.statuses),
-        latencies=load.latencies,
-        late=load.late,
-        sizes=sizes(sent[:offered]),
-        generator_cpu_seconds=time.process_time() - cpu_before,
+        ended_at=ended_at,
+        seconds=seconds,
+        webhooks=Told.of(tally, acked_in_time=acked_in_time),
+        tools=Told.of(tool_tally, acked_in_time=tool_tally.statuses[ACKNOWLEDGED]) if job.tool_rate else None,
+        calm=Told.of(calm_tally, acked_in_time=calm_tally.statuses[ACKNOWLEDGED]) if calm_tally else None,
+        calm_after_seconds=calm_after,
+        marks=acked,
+        reconnects=lane.reconnects,
+        cpu_seconds=cpu_seconds,
     )
 
 
-def _request(job: Job, body: bytes) -> bytes:
-    headers = vapi_headers("HMAC_BODY", secret=job.secret, body=body, at=now())
-    return request_bytes(job.path, host=f"{job.host}:{job.port}", headers=headers, body=body)
+async def _use_tools(job: Job, tools: Lane, tally: Tally) -> None:
+    if job.tool_rate:
+        await tools.open(tally, rate=job.tool_rate, seconds=job.seconds)
+        await tools.all_settled(tally)
+
+
+async def _calmed(calm: Calm, lane: Lane, over_at: float) -> tuple[Tally, float | None]:
+    """Offers second by second and looks at each when the next one is over."""
+    seconds: list[Tally] = []
+    began: list[float] = []
+    calm_after = None
+    while len(seconds) < calm.seconds_max + CALM_SECONDS and calm_after is None:
+        seconds.append(Tally())
+        began.append(time.monotonic())
+        await lane.open(seconds[-1], rate=calm.rate, seconds=1.0)
+        settled = seconds[-CALM_SECONDS - 1 : -1]
+        if len(settled) == CALM_SECONDS and all(_is_calm(one, calm) for one in settled):
+            calm_after = round(began[-CALM_SECONDS - 1] - over_at, 2)
+    await asyncio.gather(*(lane.all_settled(one) for one in seconds))
+    return _together(seconds), calm_after
+
+
+def _is_calm(tally: Tally, calm: Calm) -> bool:
+    whole = tally.statuses[ACKNOWLEDGED] == tally.offered
+    return whole and percentile(tally.latencies, 0.95) <= calm.ack_p95_seconds_max
+
+
+def _together(tallies: list[Tally]) -> Tally:
+    whole = Tally()
+    for one in tallies:
+        whole.offered += one.offered
+        whole.unsent += one.unsent
+        whole.statuses.update(one.statuses)
+        whole.latencies += one.latencies
+        whole.refusal_latencies += one.refusal_latencies
+        whole.late += one.late
+        whole.acked += one.acked
+    return whole
+
+
+def _allow_connections(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 100
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
 if __name__ == "__main__":
     outcome = uvloop.run(run(msgspec.json.decode(sys.stdin.buffer.read(), type=Job)))
-    sys.stdout.buffer.write(msgspec.json.encode(outcome))
-    sys.stdout.flush()
+    # A file of its own: with PYTHONUNBUFFERED, `sys.stdout.buffer` may write a part only.
+    with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as output:
+        output.write(msgspec.json.encode(outcome))
     # Nothing is left to do, and freeing a hundred thousand bodies one by one takes a while.
     os._exit(0)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.bench.figures import slope
+
+SAMPLE_SECONDS = 5.0
 # One of its many processes, most of whose memory is shared: the number would say nothing.
 _LEFT_OUT = "postgres"
 
@@ -14,6 +20,33 @@ def resident_megabytes(pids: Mapping[str, int]) -> dict[str, float]:
     if not Path("/proc/self/status").exists():
         return {}
     return {name: _resident(pid) for name, pid in pids.items() if name != _LEFT_OUT}
+
+
+@dataclass(slots=True)
+class Resident:
+    """Samples over time: (Unix seconds, MiB) by process."""
+
+    pids: Mapping[str, int]
+    samples: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+
+    async def sample(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.samples.append((time.time(), resident_megabytes(self.pids)))
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    def growth(self, *, since: float, until: float) -> dict[str, dict[str, float | None]]:
+        """Per process between two times: first and last MiB, and MiB per minute by least squares."""
+        within = [(at, sizes) for at, sizes in self.samples if since <= at <= until]
+        names = within[0][1] if within else {}
+        return {
+            name: {
+                "first_mib": within[0][1][name],
+                "last_mib": within[-1][1][name],
+                "mib_per_minute": slope([(at / 60, sizes[name]) for at, sizes in within]),
+            }
+            for name in names
+        }
 
 
 def _resident(pid: int) -> float:

@@ -1,18 +1,18 @@
 """The webhooks that are sent: the sandbox's scripted calls, written out ahead in the provider's shapes.
 
 A script is played once, on paper; each call is a copy of it with its own id and its own customer's number, so
-that nothing is a duplicate and no two calls touch the same lead. Tool calls are part of the conversation but
-not sent: they are answered on another path.
+that nothing is a duplicate and no two calls touch the same lead. Tool calls are part of the conversation, but
+sent by themselves (`tool_calls_body`): they are answered on another path.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -30,6 +30,7 @@ from deploy.sandbox.scripts.script import PAUSE_SECONDS, Say, Script, UseTool, s
 CALLS_AT_ONCE = 200
 _CALL_ID = "00000000-0000-4000-8000-000000000000"
 _CUSTOMER = "+15140000000"
+_TOOL_CALL_ID = "call_000000000000000000000000"
 _ASSISTANT = {
     "id": VAPI_ASSISTANT_ID,
     "name": "Reception",
@@ -52,12 +53,7 @@ class Webhook:
     body: bytes
 
 
-def webhooks(*, first_call: int, count: int) -> list[Webhook]:
-    """`count` webhooks of calls under way at the same time, beginning with the call of this number."""
-    return list(islice(_interleaved(first_call), count))
-
-
-def sizes(sent: list[Webhook]) -> dict[str, dict[str, int]]:
+def sizes(sent: Sequence[Webhook]) -> dict[str, dict[str, int]]:
     """Per type: how many, and the mean and largest size in bytes."""
     counts = Counter(webhook.type for webhook in sent)
     found = {}
@@ -67,7 +63,20 @@ def sizes(sent: list[Webhook]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _interleaved(first_call: int) -> Iterator[Webhook]:
+def tool_calls_body(*, call_id: str) -> bytes:
+    """A request for a quote in the middle of a call, under a tool call id of its own."""
+    tool_call_id = f"call_{uuid.uuid4().hex[:24]}"
+    body = _tool_calls_template().replace(_CALL_ID.encode(), call_id.encode())
+    return body.replace(_TOOL_CALL_ID.encode(), tool_call_id.encode())
+
+
+@cache
+def _tool_calls_template() -> bytes:
+    return _Writing(standard.SCRIPTS[0]).tool_calls(_QUOTE)
+
+
+def webhooks(*, first_call: int) -> Iterator[Webhook]:
+    """Without end, of calls under way at the same time, beginning with the call of this number."""
     scripts = [written_out(script) for script in standard.SCRIPTS]
     under_way: list[Iterator[Webhook]] = []
     for index in range(CALLS_AT_ONCE):
@@ -98,6 +107,9 @@ def _of_call(script: list[Webhook], number: int) -> Iterator[Webhook]:
 def written_out(script: Script) -> list[Webhook]:
     """Everything a call of this script sends, in order."""
     return _Writing(script).written()
+
+
+_QUOTE = {"serviceType": "debouchage", "location": "rive_sud", "urgency": True, "complexity": "standard"}
 
 
 class _Writing:
@@ -131,12 +143,19 @@ class _Writing:
         self._end(answered_at)
         return self._sent
 
+    def tool_calls(self, arguments: dict[str, Any]) -> bytes:
+        """After all that was said."""
+        self.written()
+        call = messages.tool_call(_TOOL_CALL_ID, "calculateQuote", arguments, as_text=False)
+        self._send("tool-calls", messages.tool_calls([call], assistant=_ASSISTANT))
+        return self._sent[-1].body
+
     def _play(self, conversation: Conversation, step: Say | UseTool) -> None:
         if isinstance(step, Say):
             self._say(conversation, step)
             return
         name, arguments = step.calls[0]
-        call = messages.tool_call("call_000000000000000000000000", name, arguments, as_text=False)
+        call = messages.tool_call(_TOOL_CALL_ID, name, arguments, as_text=False)
         conversation.add_tool_calls([call], at=self._clock)
         conversation.add_tool_result(call, step.say_failure, at=self._clock)
 

@@ -47,7 +47,8 @@ async def list_page(
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Call]:
-    """Newest first, before the one at `before`. Of the organization of the transaction."""
+    """Newest first, before the one at `before`. Of the organization of the transaction. To be shown only:
+    without their facts, which are most of a row and which no list shows."""
     created_at, call_id = before or (None, None)
     rows = await conn.fetch(
         """
@@ -57,7 +58,7 @@ async def list_page(
                problem_description, service_type, estimated_value, data_notes, priority, priority_reason,
                sla_seconds, sla_due_at, started_at, ended_at, ended_reason, duration_seconds, cost_usd,
                cost_breakdown, recording_url, summary, success_evaluation, success_evaluation_raw, analysis,
-               last_status_at, connected, reported_at, transcript_source, transcript_lines, facts, placement,
+               last_status_at, connected, reported_at, transcript_source, transcript_lines, placement,
                placement_reason, placement_infrastructure, placement_retry_after_seconds,
                placement_requested_at, placed_at, max_duration_seconds, closed_as, closed_at, looked_up_at,
                lookups, created_at

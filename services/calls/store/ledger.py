@@ -220,35 +220,80 @@ async def list_page(
     """Newest first, before the one at `before`. Of the organization of the transaction."""
     received_at, entry_id = before or (None, None)
     rows = await conn.fetch(
-        """
-        SELECT entry.id, entry.provider, entry.source_id, entry.type, entry.provider_call_id, event.call_id,
-               CASE WHEN event.id IS NOT NULL THEN 'FOLDED'
-                    WHEN unparsed.reason IS NOT NULL THEN 'UNPARSED'
-                    ELSE 'PENDING' END AS state,
-               coalesce(unparsed.reason, '') AS reason, octet_length(entry.body) AS size_bytes,
-               entry.received_at
-          FROM calls.provider_events AS entry
-          LEFT JOIN calls.call_events AS event
-            ON event.provider_event_id = entry.id AND event.received_at = entry.received_at
-          LEFT JOIN calls.unparsed_events AS unparsed ON unparsed.provider_event_id = entry.id
-         WHERE ($1::text IS NULL OR entry.type = $1)
-           AND ($2::text IS NULL OR entry.provider_call_id = $2)
-           AND ($3::text IS NULL
-                OR $3 = 'FOLDED' AND event.id IS NOT NULL
-                OR $3 = 'UNPARSED' AND event.id IS NULL AND unparsed.reason IS NOT NULL
-                OR $3 = 'PENDING' AND event.id IS NULL AND unparsed.reason IS NULL)
-           AND ($4::timestamptz IS NULL OR (entry.received_at, entry.id) < ($4, $5::uuid))
-         ORDER BY entry.received_at DESC, entry.id DESC
-         LIMIT $6
-        """,
-        message_type,
-        provider_call_id,
-        state,
-        received_at,
-        entry_id,
-        limit,
+        _LISTS.get(state or "", _LIST), message_type, provider_call_id, received_at, entry_id, limit
     )
     return [LedgerRow(**row) for row in rows]
+
+
+# What is read of an entry, and what became of it; the same in each list below.
+_LIST: Final = """
+SELECT entry.id, entry.provider, entry.source_id, entry.type, entry.provider_call_id, event.call_id,
+       CASE WHEN event.id IS NOT NULL THEN 'FOLDED'
+            WHEN unparsed.reason IS NOT NULL THEN 'UNPARSED'
+            ELSE 'PENDING' END AS state,
+       coalesce(unparsed.reason, '') AS reason, octet_length(entry.body) AS size_bytes, entry.received_at
+  FROM calls.provider_events AS entry
+  LEFT JOIN calls.call_events AS event
+    ON event.provider_event_id = entry.id AND event.received_at = entry.received_at
+  LEFT JOIN calls.unparsed_events AS unparsed ON unparsed.provider_event_id = entry.id
+ WHERE ($1::text IS NULL OR entry.type = $1)
+   AND ($2::text IS NULL OR entry.provider_call_id = $2)
+   AND ($3::timestamptz IS NULL OR (entry.received_at, entry.id) < ($3, $4::uuid))
+ ORDER BY entry.received_at DESC, entry.id DESC
+ LIMIT $5
+"""
+# Most entries are folded. The others are few: they are found where they are marked, or behind the folder's
+# cursor, and not by looking through everything.
+_LIST_FOLDED: Final = """
+SELECT entry.id, entry.provider, entry.source_id, entry.type, entry.provider_call_id, folded.call_id,
+       'FOLDED' AS state, '' AS reason, octet_length(entry.body) AS size_bytes, entry.received_at
+  FROM calls.provider_events AS entry
+ -- One by one: joined as a whole, both tables would be read from end to end.
+ CROSS JOIN LATERAL (SELECT event.call_id
+                       FROM calls.call_events AS event
+                      WHERE event.provider_event_id = entry.id AND event.received_at = entry.received_at
+                      LIMIT 1) AS folded
+ WHERE ($1::text IS NULL OR entry.type = $1)
+   AND ($2::text IS NULL OR entry.provider_call_id = $2)
+   AND ($3::timestamptz IS NULL OR (entry.received_at, entry.id) < ($3, $4::uuid))
+ ORDER BY entry.received_at DESC, entry.id DESC
+ LIMIT $5
+"""
+_LIST_UNPARSED: Final = """
+SELECT entry.id, entry.provider, entry.source_id, entry.type, entry.provider_call_id, NULL::uuid AS call_id,
+       'UNPARSED' AS state, unparsed.reason, octet_length(entry.body) AS size_bytes, entry.received_at
+  FROM calls.unparsed_events AS unparsed
+  JOIN calls.provider_events AS entry
+    ON entry.id = unparsed.provider_event_id AND entry.received_at = unparsed.received_at
+ WHERE ($1::text IS NULL OR entry.type = $1)
+   AND ($2::text IS NULL OR entry.provider_call_id = $2)
+   AND ($3::timestamptz IS NULL OR (unparsed.received_at, unparsed.provider_event_id) < ($3, $4::uuid))
+   AND NOT EXISTS (SELECT FROM calls.call_events AS event
+                    WHERE event.provider_event_id = entry.id AND event.received_at = entry.received_at)
+ ORDER BY unparsed.received_at DESC, unparsed.provider_event_id DESC
+ LIMIT $5
+"""
+_LIST_PENDING: Final = """
+WITH behind AS MATERIALIZED (
+    SELECT entry.id, entry.provider, entry.source_id, entry.type, entry.provider_call_id,
+           octet_length(entry.body) AS size_bytes, entry.received_at
+      FROM calls.provider_events AS entry
+     WHERE (entry.xid, entry.position) > (SELECT xid, position FROM calls.foldings WHERE name = 'ledger')
+)
+SELECT id, provider, source_id, type, provider_call_id, NULL::uuid AS call_id, 'PENDING' AS state,
+       '' AS reason, size_bytes, received_at
+  FROM behind
+ WHERE ($1::text IS NULL OR type = $1)
+   AND ($2::text IS NULL OR provider_call_id = $2)
+   AND ($3::timestamptz IS NULL OR (received_at, id) < ($3, $4::uuid))
+ ORDER BY received_at DESC, id DESC
+ LIMIT $5
+"""
+_LISTS: Final[Mapping[str, str]] = {
+    "FOLDED": _LIST_FOLDED,
+    "UNPARSED": _LIST_UNPARSED,
+    "PENDING": _LIST_PENDING,
+}
 
 
 def _entry(row: Mapping[str, Any]) -> LedgerEntry:

@@ -1,11 +1,14 @@
 """The ledger: what was acknowledged is there, once."""
 
 import asyncio
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from libs import failpoints
-from tests.integration.calls.harness import ORG, House
+from services.calls.operations.reading import Reading
+from tests.integration.calls.harness import ORG, OTHER_ORG, House
 from tests.support.vapi_messages import message, status_update, whole_call
 
 
@@ -63,3 +66,32 @@ async def test_what_we_learn_otherwise_is_fed_into_the_ledger(house: House) -> N
     await house.fold_all()
 
     assert "IN_PROGRESS" == (await house.call("c-1"))["status"]
+
+
+async def test_what_became_of_webhooks_is_listed_by_state(house: House) -> None:
+    reading = Reading(house.request_pool)
+
+    async def listed(state: str | None, *, org_id: UUID = ORG, **page: Any) -> list[tuple[str, str]]:
+        filters = {"message_type": None, "provider_call_id": None, "before": None, "limit": 10}
+        found = await reading.list_provider_events(org_id, state=state, **{**filters, **page})
+        return [(row.provider_call_id, row.state) for row in found]
+
+    await house.told(status_update("c-1", "ringing", at=0), b'{"message": {"type": "hang"}}')
+    await house.post(status_update("c-2", "ringing", at=1))
+    await house.post(status_update("c-3", "ringing", at=2))
+    [newest] = await reading.list_provider_events(
+        ORG, message_type=None, provider_call_id=None, state="PENDING", before=None, limit=1
+    )
+
+    assert [("c-3", "PENDING"), ("c-2", "PENDING")] == await listed("PENDING")
+    assert [("c-2", "PENDING")] == await listed("PENDING", before=(newest.received_at, newest.id))
+    assert [("c-2", "PENDING")] == await listed("PENDING", provider_call_id="c-2")
+    assert [("", "UNPARSED")] == await listed("UNPARSED")
+    assert [("c-1", "FOLDED")] == await listed("FOLDED")
+    assert ["PENDING", "PENDING"] == [state for _, state in (await listed(None))[:2]]
+    assert [] == await listed("PENDING", org_id=OTHER_ORG) + await listed("UNPARSED", org_id=OTHER_ORG)
+
+    await house.fold_all()
+
+    assert [] == await listed("PENDING")
+    assert [("c-3", "FOLDED"), ("c-2", "FOLDED"), ("c-1", "FOLDED")] == await listed("FOLDED")

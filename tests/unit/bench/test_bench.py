@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
 import pytest
 
+from deploy.bench import growth, report, rounds
 from deploy.bench.connection import request_bytes, status_of
-from deploy.bench.database import tps_in
-from deploy.bench.figures import arrivals, medians, percentile, ratio, spread_ms
-from deploy.bench.report import summary
-from deploy.bench.rounds import LOADS, Measured
-from deploy.bench.webhooks import CALLS_AT_ONCE, sizes, webhooks
+from deploy.bench.database import PGBENCH_WAYS, tps_in
+from deploy.bench.figures import medians, percentile, ratio, slope, spread_ms
+from deploy.bench.stock import Stock, is_quote, mark_of
+from deploy.bench.wanted import INTAKE, Wanted, compared
+from deploy.bench.webhooks import CALLS_AT_ONCE, sizes, tool_calls_body, webhooks
 from deploy.local.child import StackError
 
 
-def load_figures(*, acked: int = 100, stored: int = 100, per_second: float = 500.0) -> dict[str, Any]:
-    return {"offered": 100, "acked": acked, "stored": stored, "acked_per_second": per_second}
+def load_figures(**changes: Any) -> dict[str, Any]:
+    spread = {"p50": 10.0, "p95": 20.0, "p99": 30.0, "max": 40.0}
+    return {
+        "acked": 100,
+        "lost": 0,
+        "acked_per_second": 500.0,
+        "ack_ms": spread,
+        "fold_lag_ms": spread,
+        "refusal_ms": spread,
+        "tools": {"answered": 100, "without_quote": 0, "answer_ms": spread},
+        "unsent": 0,
+        "refused_503": 0,
+        "refused_429": 0,
+        "refused_otherwise": 0,
+        "unanswered": 0,
+        "normal_after_seconds": 2.0,
+        **changes,
+    }
 
 
-def measured(*rounds: dict[str, object], unfolded: int = 0) -> Measured:
-    return Measured(rounds=list(rounds), sizes={}, memory_before={}, memory_after={}, unfolded=unfolded)
+def one_round(**changes: Any) -> dict[str, Any]:
+    loads = {load.name: load_figures(**changes) for load in rounds.LOADS}
+    overloads = {name: load_figures(**changes) | {"goodput_of_maximum": 0.9} for name in rounds.OVERLOADS}
+    return {**dict.fromkeys(PGBENCH_WAYS, 1000.0), **loads, **overloads}
 
 
-def one_round(**figures: Any) -> dict[str, object]:
-    return {"pgbench_tps": 1000.0, **{load.name: load_figures(**figures) for load in LOADS}}
+def section(*measured: dict[str, Any], unreadable: int = 0) -> dict[str, Any]:
+    return rounds.summary(list(measured), unreadable=unreadable, memory={})
 
 
 @pytest.mark.parametrize(("quantile", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1.0, 100), (0.0, 1)])
@@ -38,20 +58,19 @@ def test_a_spread_is_in_milliseconds_and_empty_without_values() -> None:
     assert {"p50": None, "p95": None, "p99": None, "max": None} == spread_ms([])
 
 
-def test_webhooks_of_the_open_loop_are_due_evenly_apart() -> None:
-    due = arrivals(rate=4, seconds=1.5)
-
-    assert [0.0, 0.25, 0.5, 0.75, 1.0, 1.25] == due
+def test_a_slope_is_of_the_line_through_all_points() -> None:
+    assert 1.8 == slope([(0, 1), (1, 4), (2, 4), (3, 7)])
+    assert slope([(1, 5), (1, 6)]) is None
 
 
 def test_medians_have_the_shape_of_a_round() -> None:
-    rounds = [
+    measured = [
         {"tps": 3.0, "ack_ms": {"p95": 7.0}},
         {"tps": 1.0, "ack_ms": {"p95": None}},
         {"tps": 2.0, "ack_ms": {"p95": 9.0}},
     ]
 
-    assert {"tps": 2.0, "ack_ms": {"p95": None}} == medians(rounds)
+    assert {"tps": 2.0, "ack_ms": {"p95": None}} == medians(measured)
 
 
 def test_a_ratio_to_nothing_is_none() -> None:
@@ -67,7 +86,7 @@ def test_the_tps_of_pgbench_are_found() -> None:
 
 
 def test_every_webhook_is_of_its_own_and_in_the_order_of_its_call() -> None:
-    sent = [json.loads(webhook.body)["message"] for webhook in webhooks(first_call=0, count=4000)]
+    sent = [json.loads(webhook.body)["message"] for webhook in islice(webhooks(first_call=0), 4000)]
     by_call: dict[str, list[int]] = {}
     for message in sent:
         by_call.setdefault(message["call"]["id"], []).append(message["timestamp"])
@@ -82,10 +101,37 @@ def test_every_webhook_is_of_its_own_and_in_the_order_of_its_call() -> None:
 
 
 def test_sizes_are_told_per_type() -> None:
-    told = sizes(webhooks(first_call=0, count=3000))
+    told = sizes(list(islice(webhooks(first_call=0), 3000)))
 
     assert 3000 == sum(one["count"] for one in told.values())
     assert told["end-of-call-report"]["mean_bytes"] > told["status-update"]["mean_bytes"]
+
+
+def test_every_tool_call_has_an_id_of_its_own() -> None:
+    asked = [json.loads(tool_calls_body(call_id=f"call-{number}"))["message"] for number in range(3)]
+
+    assert ["call-0", "call-1", "call-2"] == [message["call"]["id"] for message in asked]
+    assert 3 == len({message["toolCallList"][0]["id"] for message in asked})
+
+
+def test_the_stock_goes_on_when_what_was_prepared_is_used_up() -> None:
+    stock = Stock(path="/hooks", host="localhost", secret="secret").webhooks(first_call=0, prepared=5)
+    items = list(islice(stock, 20))
+
+    assert 20 == len({item.mark for item in items})
+    assert all(item.mark == mark_of(item.request.partition(b"\r\n\r\n")[2]) for item in items)
+
+
+def test_only_an_answer_with_a_price_is_a_quote() -> None:
+    def answer(result: dict[str, Any]) -> bytes:
+        return b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({"results": [result]}).encode()
+
+    assert is_quote(
+        answer(
+            {"toolCallId": "1", "result": json.dumps({"min": 350, "max": 525})},
+        )
+    )
+    assert not is_quote(answer({"toolCallId": "1", "error": "The service is not reachable."}))
 
 
 def test_a_request_is_whole_and_an_answer_is_read_when_it_is() -> None:
@@ -101,20 +147,41 @@ def test_a_request_is_whole_and_an_answer_is_read_when_it_is() -> None:
         status_of(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
 
 
-def test_the_report_holds_medians_and_ratios() -> None:
-    result = summary(
-        measured(one_round(per_second=400.0), one_round(per_second=600.0), one_round()),
-        load_average=(1, 2, 3),
-    )
+def test_ratios_are_medians_of_the_rounds_own() -> None:
+    slow, fast = one_round(), one_round()
+    slow["gateway_maximum"] = load_figures(acked_per_second=300.0)
+    fast["gateway_maximum"] = load_figures(acked_per_second=600.0)
 
-    assert result["ok"]
-    assert {"gateway_maximum": 0.5, "envoy_maximum": 0.5} == result["ratios_to_pgbench"]
-    assert 500.0 == result["medians"]["gateway_fixed_rate"]["acked_per_second"]
+    ratios = section(slow, one_round(), fast)["ratios"]
+
+    assert 0.5 == ratios["gateway_maximum_to_pgbench"]
+    assert 1.0 == ratios["gateway_maximum_to_plain"]
 
 
 def test_a_lost_webhook_makes_the_figures_worthless() -> None:
-    result = summary(measured(one_round(stored=99), unfolded=2), load_average=())
+    found = section(one_round(lost=1), unreadable=2)
 
-    assert not result["ok"]
-    assert "round 1, gateway_maximum: 100 were acked but 99 stored" in result["problems"]
-    assert "2 webhooks became part of no call" in result["problems"]
+    assert "round 1, gateway_maximum: 1 were acked and are not in the ledger" in found["problems"]
+    assert "2 webhooks became part of no call" in found["problems"]
+    assert [] == section(one_round())["problems"]
+
+
+def test_each_wanted_figure_is_found_and_held_against_its_limit() -> None:
+    told = {one.what: one for one in report.comparisons({"intake": section(one_round())})}
+
+    assert len(INTAKE) == len(told)
+    assert None not in {one.measured for one in told.values()}
+    assert not told["gateway maximum, times the plain handler"].reached
+    assert told["gateway maximum, of `pgbench -c 32`"].reached
+    assert told["1,000/s through Envoy: ack p95"].reached
+
+
+def test_what_was_not_measured_is_not_reached_either() -> None:
+    one = compared(Wanted(what="calm", find=lambda section: section.get("calm"), limit=3, unit=" s"), {})
+
+    assert ("<= 3 s", None, None) == (one.wanted, one.measured, one.reached)
+
+
+def test_growth_goes_to_the_number_that_was_asked_for() -> None:
+    assert [0, 1_000_000, 10_000_000] == growth.steps(10_000_000)
+    assert [0, 50_000] == growth.steps(50_000)
