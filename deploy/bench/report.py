@@ -130,7 +130,7 @@ def comparisons(result: Mapping[str, Any]) -> list[Compared]:
 def _wanted_table(result: Mapping[str, Any]) -> Table:
     table = _table("figure", "wanted", "measured", "")
     for one in comparisons(result):
-        measured = "-" if one.measured is None else f"{one.measured:,.4g}{one.unit}"
+        measured = "-" if one.measured is None else f"{_text(one.measured)}{one.unit}"
         table.add_row(one.what.replace("[", "\\["), one.wanted, measured, _REACHED[one.reached])
     return table
 
@@ -156,4 +156,10 @@ def _quantiles(spread: Mapping[str, Figure]) -> str:
 
 
 def _text(figure: Figure) -> str:
-    return "-" if figure is None else f"{figure:,.1f}"
+    """Three digits or more, and no more than say something."""
+    if figure is None:
+        return "-"
+    size = abs(figure)
+    return (
+        f"{figure:,.0f}" if size >= 100 or figure == int(figure) else f"{figure:,.{1 if size >= 10 else 2}f}"
+    )

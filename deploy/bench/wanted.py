@@ -15,13 +15,15 @@ Section = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """`find` looks into a section of the result. `at_least`: more is better; otherwise less is."""
+    """`find` looks into a section of the result. `at_least`: more is better; otherwise less is. `without` is
+    what it means that there is no figure."""
 
     what: str
     find: Callable[[Section], Figure]
     limit: float
     at_least: bool = False
     unit: str = ""
+    without: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Compared:
 
 def compared(wanted: Wanted, section: Section) -> Compared:
     measured = wanted.find(section)
-    reached = None
+    reached = wanted.without
     if measured is not None:
         reached = measured >= wanted.limit if wanted.at_least else measured <= wanted.limit
     sign = ">=" if wanted.at_least else "<="
@@ -151,6 +153,8 @@ INTAKE = (
         find=_at("medians", "gateway_overload", "normal_after_seconds"),
         limit=30,
         unit=" s",
+        # Some round never came to an end.
+        without=False,
     ),
     Wanted(what="acknowledged and lost, all loads", find=_total("lost"), limit=0),
 )

@@ -64,11 +64,11 @@ INSERT INTO calls.tool_calls (
 SELECT '{org}', 'vapi', provider_call_id, 'one', 1, 'calculateQuote', '{{}}', 'SUCCEEDED' FROM numbered;
 INSERT INTO calls.leads (
        org_id, call_id, last_call_id, customer_number, service_type, priority, sla_seconds, sla_due_at,
-       status, source, created_at)
+       status, assigned_to, source, created_at)
 SELECT '{org}', id, id, '+1438' || number, 'drains',
        CASE WHEN number % 1000 = 9 THEN 'P1' ELSE 'P3' END, 60, created_at,
-       CASE WHEN number % 1000 = 8 THEN 'QUOTED' WHEN number % 3 = 0 THEN 'WON' ELSE 'NEW' END,
-       'call', created_at
+       CASE WHEN number % 1000 = 8 THEN 'QUOTED' WHEN number % 500 = 7 THEN 'NEW' ELSE 'WON' END,
+       CASE WHEN number % 2000 = 8 THEN 'Anna' WHEN number % 2 = 0 THEN 'Bob' ELSE '' END, 'call', created_at
   FROM numbered;
 INSERT INTO calls.outbox (xid, org_id, type, subject, traceparent, data)
 SELECT '3'::xid8, '{org}', 'callplane.call.ended.v1', id::text, '', '' FROM numbered;

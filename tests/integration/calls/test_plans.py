@@ -62,8 +62,10 @@ def listed(**filters: Any) -> Ask:
 
 
 def listed_leads(**filters: Any) -> Ask:
-    names = ("status", "priority", "before")
-    return lambda conn: leads.list_page(conn, **(dict.fromkeys(names) | filters), limit=PAGE)
+    names = ("status", "priority", "assigned_to", "before")
+    return lambda conn: leads.list_page(
+        conn, **(dict.fromkeys(names) | {"overdue": False} | filters), limit=PAGE
+    )
 
 
 def listed_events(**filters: Any) -> Ask:
@@ -89,6 +91,8 @@ BY_REQUEST_ROLE: dict[str, tuple[Ask, str]] = {
     "leads, next page": (listed_leads(before=BEFORE), "leads_org_created"),
     "leads, quoted": (listed_leads(status="QUOTED"), "leads_org_status"),
     "leads, P1": (listed_leads(priority="P1"), "leads_org_priority"),
+    "leads of a person": (listed_leads(assigned_to="Anna"), "leads_org_assigned"),
+    "leads, overdue": (listed_leads(overdue=True), "leads_org_"),
     "provider events, newest": (listed_events(), "provider_events_2"),
     "provider events, next page": (listed_events(before=BEFORE), "provider_events_2"),
     "provider events, common type": (listed_events(message_type="transcript"), "provider_events_2"),
