@@ -63,9 +63,8 @@ def listed(**filters: Any) -> Ask:
 
 def listed_leads(**filters: Any) -> Ask:
     names = ("status", "priority", "assigned_to", "before")
-    return lambda conn: leads.list_page(
-        conn, **(dict.fromkeys(names) | {"overdue": False} | filters), limit=PAGE
-    )
+    unfiltered: dict[str, Any] = {**dict.fromkeys(names), "overdue": False}
+    return lambda conn: leads.list_page(conn, **(unfiltered | filters), limit=PAGE)
 
 
 def listed_events(**filters: Any) -> Ask:
