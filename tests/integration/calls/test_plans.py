@@ -1,4 +1,4 @@
-"""DA-1: what people, the folder and the reconciler ask at a million calls is found by index."""
+"""What people, the folder and the reconciler ask at a million calls is found by index."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -145,6 +145,7 @@ def assert_found(found: list[Plan], *, index: str) -> None:
 
 @pytest.mark.parametrize("name", BY_REQUEST_ROLE)
 async def test_a_request_finds_its_page_by_index(filled: Database, name: str) -> None:
+    """DA-1: lists, newest first, by every filter."""
     ask, index = BY_REQUEST_ROLE[name]
 
     assert_found(await plans(filled, "calls", ask, org_id=str(ORG)), index=index)
@@ -152,6 +153,7 @@ async def test_a_request_finds_its_page_by_index(filled: Database, name: str) ->
 
 @pytest.mark.parametrize("name", BY_WORKER_ROLE)
 async def test_a_loop_finds_its_work_by_index(filled: Database, name: str) -> None:
+    """DA-1: the folder, the reconciler and the event log."""
     ask, index = BY_WORKER_ROLE[name]
 
     assert_found(await plans(filled, "calls_worker", ask, org_id=None), index=index)
@@ -179,6 +181,7 @@ async def test_a_loop_finds_its_work_by_index(filled: Database, name: str) -> No
 async def test_what_belongs_to_a_call_is_found_by_index(
     filled: Database, known: Call, of_call: Callable[[Any, Call], Awaitable[object]], index: str
 ) -> None:
+    """DA-1: a call, and the lists below it."""
     found = await plans(filled, "calls", lambda conn: of_call(conn, known), org_id=str(ORG))
 
     assert_found(found, index=index)
@@ -203,13 +206,14 @@ async def test_what_belongs_to_a_call_is_found_by_index(
 async def test_the_folder_finds_calls_by_index(
     filled: Database, known: Call, of_call: Callable[[Any, Call], Awaitable[object]], index: str
 ) -> None:
+    """DA-1: what each batch of webhooks asks for."""
     found = await plans(filled, "calls_worker", lambda conn: of_call(conn, known), org_id=None)
 
     assert_found(found, index=index)
 
 
 async def test_a_page_asked_for_often_is_still_planned_for_its_filter(filled: Database) -> None:
-    """A plan for any filter would read the whole organization for a rare one."""
+    """DA-1: a plan for any filter would read the whole organization for a rare one."""
     async with filled.pool("calls", size_max=1) as pool, pool.acquire() as conn, conn.transaction():
         await conn.execute("SELECT set_config('app.org_id', $1, true)", str(ORG))
         for _ in range(8):
