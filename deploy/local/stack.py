@@ -18,7 +18,7 @@ from deploy.local.child import StackError
 from deploy.local.collector import collecting
 from deploy.local.fleet import Fleet
 from deploy.local.health import grpc_serving, http_ok, until
-from deploy.local.plan import Plan, Ports
+from deploy.local.plan import LOCALHOST, Plan, Ports
 from deploy.local.postgres import SUPERUSER, PostgresServer
 from deploy.local.processes import Program, Tell, described, run_once
 from deploy.local.secret_store import ROLES, SERVICES, SecretStore, database_password, write_privately
@@ -68,6 +68,7 @@ def _described(plan: Plan) -> dict[str, Any]:
             "vapi": {"url": plan.vapi_webhook_url, "secret": plan.secrets["VAPI_WEBHOOK_SECRET"]},
             "twilio": {"url": plan.twilio_webhook_url, "secret": plan.secrets["TWILIO_AUTH_TOKEN"]},
         },
+        "metrics": {name: f"http://{LOCALHOST}:{port}/metrics" for name, port in plan.ports.metrics.items()},
         "sandbox": {"phone_number_id": VAPI_PHONE_NUMBER_ID, "assistant_id": VAPI_ASSISTANT_ID},
     }
 

@@ -28,6 +28,7 @@ from services.calls.folder import Folder
 from services.calls.operations.account_access import AccountAccess
 from services.calls.operations.accounts import PROVIDER, Accounts
 from services.calls.operations.answer import Answers
+from services.calls.operations.catching_up import CatchingUp
 from services.calls.operations.fold import Fold
 from services.calls.operations.ingest import Ingest
 from services.calls.operations.lead_clock import LeadClock
@@ -41,6 +42,7 @@ from services.calls.operations.reconciliation import Patience, Reconciliation
 from services.calls.operations.record import Record
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.operations.rules import Rules
+from services.calls.operations.sweeping import Sweeping
 from services.calls.reconciler import reconciler_loops
 from services.calls.rpc.calls import CallServicer
 from services.calls.rpc.intake import AnswerServicer, IngestServicer, ProviderEventServicer
@@ -102,10 +104,17 @@ async def running(config: Config) -> AsyncIterator[Running]:
         reconciliation = Reconciliation(
             pools.workers, providers, feed=ingest.feed, patience=_patience(config)
         )
+        catching_up = CatchingUp(pools.workers, feed=ingest.feed, report_seconds=config.report_seconds)
         loops = [
             _partitions_loop(folder_fold, pools.workers),
             _lead_clock_loop(pools.workers, interval_seconds=config.lead_clock_seconds),
-            *reconciler_loops(reconciliation, pools.workers, interval_seconds=config.reconcile_seconds),
+            *reconciler_loops(
+                reconciliation,
+                Sweeping(pools.workers, providers, catching_up=catching_up),
+                pools.workers,
+                interval_seconds=config.reconcile_seconds,
+                sweep_seconds=config.sweep_seconds,
+            ),
         ]
 
         def register(server: grpc.aio.Server) -> None:
@@ -201,6 +210,7 @@ def _patience(config: Config) -> Patience:
         settle_seconds=config.settle_seconds,
         stuck_seconds=config.stuck_seconds,
         grace_seconds=_GRACE_SECONDS,
+        report_seconds=config.report_seconds,
     )
 
 

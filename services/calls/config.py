@@ -39,6 +39,10 @@ class Config:
     reconcile_seconds: float = 10.0
     # How often overdue leads are looked for.
     lead_clock_seconds: float = 5.0
+    # So long after its end the report on a call is waited for; later it counts as lost.
+    report_seconds: float = 60.0
+    # How often the provider's own list is compared with the record.
+    sweep_seconds: float = 300.0
     reflection: bool = False
     pool_size_max: int = 10
     answer_pool_size_max: int = 4
@@ -66,6 +70,8 @@ class Config:
             settle_seconds=env.number("CALLS_SETTLE_SECONDS", default=120.0, minimum=0.1),
             reconcile_seconds=env.number("CALLS_RECONCILE_SECONDS", default=10.0, minimum=0.05),
             lead_clock_seconds=env.number("CALLS_LEAD_CLOCK_SECONDS", default=5.0, minimum=0.05),
+            report_seconds=env.number("CALLS_REPORT_SECONDS", default=60.0, minimum=0.1),
+            sweep_seconds=env.number("CALLS_SWEEP_SECONDS", default=300.0, minimum=0.1),
             reflection=env.flag("GRPC_REFLECTION", default=False),
             pool_size_max=env.integer("CALLS_POOL_SIZE_MAX", default=10, minimum=1, maximum=100),
             answer_pool_size_max=env.integer("CALLS_ANSWER_POOL_SIZE_MAX", default=4, minimum=1, maximum=100),

@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 
 from callplane.gateway.v2 import gateway_pb2, gateway_pb2_grpc
 from deploy.demo.clients import Door, open_door
+from deploy.local.postgres import SUPERUSER
+from deploy.local.secret_store import database_password
 from deploy.local.settings import Settings
 from deploy.local.stack import RunningStack, running_stack
 from libs.rpc import Peer, PrincipalSigner
@@ -126,6 +129,29 @@ class Stack:
             return Tenant(org_id=organization.id, api_key=key.key)
         finally:
             await peer.close()
+
+    async def connect(self) -> asyncpg.Connection[Any]:
+        """To the database as superuser, for looking at everything and for breaking things."""
+        place = urlsplit(str(self.ready["databases"]["calls"]))
+        login = f"{SUPERUSER}:{self.running.secrets[database_password(SUPERUSER)]}"
+        netloc = f"{login}@{place.netloc.rpartition('@')[2]}"
+        return await asyncpg.connect(urlunsplit(place._replace(netloc=netloc)), timeout=5, command_timeout=10)
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Any]:
+        """As superuser. Raises while the database cannot be read: that proves nothing about what it holds."""
+        connection = await self.connect()
+        try:
+            return list(await connection.fetch(sql, *arguments))
+        finally:
+            await connection.close(timeout=5)
+
+    async def metric(self, service: str, name: str, **labels: str) -> float:
+        """The sum of a counter's series that have these labels, as Prometheus would read them."""
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(str(self.ready["metrics"][service]))).text
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        lines = [line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        return sum(float(line.rpartition(" ")[2]) for line in lines if all(one in line for one in wanted))
 
     async def killed(self, name: str) -> int:
         """SIGKILLs a process of the stack and waits for its successor; answers the new pid."""

@@ -16,6 +16,8 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+# The one voice provider there is so far.
+PROVIDER: Final = "vapi"
 LOOKS_MIN: Final = 3
 MAX_DURATION_SECONDS_DEFAULT: Final = 600
 # The provider's own limit; what an inbound call may last when nobody told us.
@@ -113,6 +115,22 @@ class ProviderCall:
     @property
     def ended(self) -> bool:
         return self.status == "ended"
+
+    @property
+    def own_id(self) -> UUID | None:
+        """Our id, if it carries one."""
+        for told in (self.metadata.get("callplaneCallId", ""), self.name):
+            try:
+                if len(told.strip()) == 36:
+                    return UUID(told.strip())
+            except ValueError:
+                continue
+        return None
+
+    @property
+    def phone_number_id(self) -> str:
+        found = self.document.get("phoneNumberId")
+        return found if isinstance(found, str) else ""
 
     def correlates_with(self, call_id: UUID) -> bool:
         """It carries our id, in its name or its metadata."""

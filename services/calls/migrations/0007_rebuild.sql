@@ -1,5 +1,5 @@
 -- What no webhook tells about a call stands apart from its row, so that the row can be rebuilt; webhooks that were lost
--- are counted; what nobody needs any more can be removed.
+-- are counted.
 
 -- Which call is which, and what we did about it ourselves: its order, its placing, how we closed and judged it. With
 -- the ledger it is all there is to know about a call; `calls.calls` follows from both.
@@ -35,8 +35,7 @@ CREATE TABLE calls.own_facts (
     sla_seconds                   integer
 );
 CREATE INDEX own_facts_org ON calls.own_facts (org_id, call_id);
-CREATE INDEX own_facts_provider_call ON calls.own_facts (org_id, provider, provider_call_id)
-    WHERE provider_call_id IS NOT NULL;
+CREATE INDEX own_facts_provider_call ON calls.own_facts (provider_call_id) WHERE provider_call_id IS NOT NULL;
 
 -- Kept by the database, so that no writer of a call can forget it.
 CREATE FUNCTION calls.keep_own_facts() RETURNS trigger
@@ -128,34 +127,33 @@ CREATE TRIGGER calls_own_facts_changed AFTER UPDATE ON calls.calls
          NEW.cancel_requested_at, NEW.priority, NEW.priority_reason, NEW.sla_seconds))
     EXECUTE FUNCTION calls.keep_own_facts();
 
--- Webhooks that the provider must have sent and that never came, each once.
+-- Webhooks that the provider must have sent, that did not come, and whose content was asked for instead; each once.
 CREATE TABLE calls.lost_webhooks (
     org_id           uuid        NOT NULL,
     provider         text        NOT NULL,
     provider_call_id text        NOT NULL,
     type             text        NOT NULL,
-    found_at         timestamptz NOT NULL DEFAULT now(),
+    suspected_at     timestamptz NOT NULL DEFAULT now(),
+    -- NULL as long as it may just be late.
+    found_at         timestamptz,
     CONSTRAINT lost_webhooks_pkey PRIMARY KEY (org_id, provider, provider_call_id, type)
 );
+CREATE INDEX lost_webhooks_suspected ON calls.lost_webhooks (suspected_at) WHERE found_at IS NULL;
 ALTER TABLE calls.lost_webhooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE calls.lost_webhooks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON calls.lost_webhooks TO calls, calls_owner
     USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid)
     WITH CHECK (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid);
 CREATE POLICY worker ON calls.lost_webhooks TO calls_worker USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, DELETE ON calls.lost_webhooks TO calls_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON calls.lost_webhooks TO calls_worker;
 GRANT SELECT ON calls.lost_webhooks TO calls;
 
 -- How often the provider was asked for what is missing of a call that is over.
 ALTER TABLE calls.calls ADD COLUMN completion_looks integer NOT NULL DEFAULT 0
     CONSTRAINT calls_completion_looks_positive CHECK (completion_looks >= 0);
 ALTER TABLE calls.calls ADD COLUMN completion_looked_at timestamptz;
-CREATE INDEX calls_incomplete ON calls.calls (ended_at, id)
+CREATE INDEX calls_incomplete ON calls.calls (created_at, id)
     WHERE status NOT IN ('QUEUED', 'RINGING', 'IN_PROGRESS') AND provider_call_id IS NOT NULL
       AND completion_looks < 6
       AND (reported_at IS NULL OR cost_usd IS NULL
            OR connected AND (recording_url = '' OR transcript_source IS DISTINCT FROM 'REPORT'));
-
--- Entries to be removed lie together, oldest first.
-CREATE INDEX provider_event_keys_received ON calls.provider_event_keys USING brin (received_at);
-GRANT DELETE ON calls.provider_event_keys, calls.outbox TO calls_worker;

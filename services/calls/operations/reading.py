@@ -105,16 +105,25 @@ class Reading:
         since: datetime | None,
         until: datetime | None,
         message_type: str | None,
-    ) -> int:
-        """Queues webhooks for the folder and returns how many; those in the queue already do not count."""
-        if not ids and since is None and until is None and message_type is None:
-            raise InvalidArgument("Name webhooks by ids, time or type.")
+        unparsed_only: bool = False,
+        after: tuple[datetime, UUID] | None = None,
+    ) -> tuple[int, tuple[datetime, UUID] | None]:
+        """Queues webhooks for the folder and returns how many, and where to go on in a long period; those in
+        the queue already do not count."""
+        if not ids and since is None and until is None and message_type is None and not unparsed_only:
+            raise InvalidArgument("Name webhooks by ids, time or type, or all that could not be read.")
         async with transaction(self._pool, org_id=org_id) as conn:
             if not ids:
-                return await foldings.queue_replays(
-                    conn, since=since, until=until, message_type=message_type, limit=_REPLAYS_MAX
+                queue = foldings.queue_unparsed_replays if unparsed_only else foldings.queue_replays
+                return await queue(
+                    conn, since=since, until=until, message_type=message_type, after=after, limit=_REPLAYS_MAX
                 )
             queued = await foldings.queue_replays_by_id(conn, ids)
             if queued == 0 and not await ledger.exist(conn, ids):
                 raise ProviderEventNotFound
-            return queued
+            return queued, None
+
+    async def replay_progress(self, org_id: UUID) -> tuple[int, datetime | None]:
+        """Replays that wait, and since when the oldest does."""
+        async with transaction(self._pool, org_id=org_id) as conn:
+            return await foldings.count_waiting(conn)

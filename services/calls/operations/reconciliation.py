@@ -6,7 +6,7 @@ Everything here only reads at the provider (and ends calls that somebody wants e
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -15,10 +15,10 @@ from uuid import UUID
 from libs import telemetry
 from libs.errors import ServiceError
 from libs.pg import Pool, transaction
-from services.calls.domain import synthesis
 from services.calls.domain.placement import PlacementState, ProviderCall, find_placed, longest_end
 from services.calls.operations import settling
-from services.calls.store import lines, placements
+from services.calls.operations.catching_up import CatchingUp, Feed
+from services.calls.store import completions, lines, placements
 
 _BATCH_MAX: Final = 50
 _CONCURRENT_LOOKS_MAX: Final = 5
@@ -56,21 +56,18 @@ class CallFinders(Protocol):
     async def of(self, account_id: UUID | None, *, org_id: UUID) -> CallFinder: ...
 
 
-# Puts a message of the provider into the ledger as if it had come by webhook: (organization, body). False if
-# it was there.
-Feed = Callable[[UUID, bytes], Awaitable[bool]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """`post_seconds`: after so long a POST cannot be under way any more. `settle_seconds`: how long an
     unknown placement is looked for. `stuck_seconds`: how long a call may be silent. `grace_seconds`: what may
-    be added to the longest duration of a call, for ringing and for the provider's own delays."""
+    be added to the longest duration of a call, for ringing and for the provider's own delays.
+    `report_seconds`: how long after its end the report on a call is waited for."""
 
     post_seconds: float
     settle_seconds: float
     stuck_seconds: float
     grace_seconds: float
+    report_seconds: float = 60.0
 
 
 class Reconciliation:
@@ -79,7 +76,7 @@ class Reconciliation:
     def __init__(self, pool: Pool, providers: CallFinders, *, feed: Feed, patience: Patience) -> None:
         self._pool = pool
         self._providers = providers
-        self._feed = feed
+        self._catching_up = CatchingUp(pool, feed=feed, report_seconds=patience.report_seconds)
         self._patience = patience
 
     async def settle_placements(self) -> int:
@@ -113,6 +110,26 @@ class Reconciliation:
                 return await self._follow_up_one(call)
 
         return sum(await asyncio.gather(*(in_turn(call) for call in silent)))
+
+    async def complete(self) -> int:
+        """Asks for what is missing of calls that are over: the report, its cost, recording or conversation.
+        Returns how many it asked about."""
+        async with transaction(self._pool) as conn:
+            incomplete = await completions.claim_incomplete(
+                conn, report_seconds=self._patience.report_seconds, limit=_BATCH_MAX
+            )
+        turns = asyncio.Semaphore(_CONCURRENT_LOOKS_MAX)
+
+        async def in_turn(call: completions.IncompleteCall) -> None:
+            async with turns:
+                await self._complete_one(call)
+
+        await asyncio.gather(*(in_turn(call) for call in incomplete))
+        return len(incomplete)
+
+    async def count_lost(self) -> int:
+        """Decides which webhooks are lost; returns about how many."""
+        return await self._catching_up.count_lost()
 
     async def free_lines(self) -> int:
         async with transaction(self._pool) as conn:
@@ -157,7 +174,7 @@ class Reconciliation:
             if attached:
                 _settled.add(1, {"found": "PLACED"})
                 _log.info("unknown placement found", call_id=str(state.call_id))
-                await self._catch_up(state.org_id, found)
+                await self._catching_up.take(state.org_id, found, known_status="QUEUED")
         return attached or closed
 
     async def _count_miss(self, state: PlacementState) -> bool:
@@ -186,20 +203,20 @@ class Reconciliation:
                 return await self._close_if_over(call)
             if found is None:
                 return await self._close(call, "CANCELED" if call.cancel_requested else "TIMEOUT")
-            if await self._catch_up(call.org_id, found, known_status=call.status):
+            if await self._catching_up.take(call.org_id, found, known_status=call.status):
                 return True
             return await self._close_if_over(call)
 
-    async def _catch_up(self, org_id: UUID, found: ProviderCall, *, known_status: str = "QUEUED") -> bool:
-        """Tells the ledger what the provider shows. False if that is no news; also if it was told before and
-        the record could not make use of it."""
-        message = synthesis.message(found, known_status=known_status)
-        if message is None:
-            return False
-        news = await self._feed(org_id, synthesis.body(message))
-        if news:
-            _settled.add(1, {"found": "ENDED" if found.ended else "NEWS"})
-        return news
+    async def _complete_one(self, call: completions.IncompleteCall) -> None:
+        with telemetry.span("complete call", attributes={"callplane.call_id": str(call.call_id)}):
+            try:
+                provider = await self._providers.of(call.account_id, org_id=call.org_id)
+                found = await provider.get_call(call.provider_call_id)
+            except ServiceError as exc:
+                _log.warning("call not completed", call_id=str(call.call_id), reason=exc.reason)
+                return
+            if found is not None and found.ended:
+                await self._catching_up.take(call.org_id, found, known_status="ENDED")
 
     async def _close_if_over(self, call: placements.ActiveCall) -> bool:
         """The provider bounds every call; past that it is over, whether or not anybody can be asked."""

@@ -62,14 +62,23 @@ class ProviderEventServicer(intake_pb2_grpc.ProviderEventServiceServicer):
     async def ReplayProviderEvents(
         self, request: intake_pb2.ReplayProviderEventsRequest, context: _Context
     ) -> intake_pb2.ReplayProviderEventsResponse:
-        queued = await self._reading.replay(
+        queued, place = await self._reading.replay(
             principal().org_id,
             ids=[UUID(one) for one in request.ids],
             since=convert.moment(request.since) if request.HasField("since") else None,
             until=convert.moment(request.until) if request.HasField("until") else None,
             message_type=request.type or None,
+            unparsed_only=request.unparsed_only,
+            after=moment_place(request.page_token),
         )
-        return intake_pb2.ReplayProviderEventsResponse(queued=queued)
+        token = pages.encode([place[0].isoformat(), str(place[1])]) if place else ""
+        return intake_pb2.ReplayProviderEventsResponse(queued=queued, next_page_token=token)
+
+    async def GetReplayProgress(
+        self, request: intake_pb2.GetReplayProgressRequest, context: _Context
+    ) -> intake_pb2.ReplayProgress:
+        waiting, oldest = await self._reading.replay_progress(principal().org_id)
+        return intake_pb2.ReplayProgress(waiting=waiting, oldest_requested_at=convert.timestamp(oldest))
 
 
 def _webhook(event: intake_pb2.IncomingEvent) -> IncomingWebhook:

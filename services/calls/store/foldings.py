@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from libs.pg import Connection
@@ -91,27 +92,103 @@ async def queue_replays(
     since: datetime | None,
     until: datetime | None,
     message_type: str | None,
+    after: tuple[datetime, UUID] | None = None,
     limit: int,
-) -> int:
-    """Of the organization of the transaction, oldest first."""
-    status: str = await conn.execute(
+) -> tuple[int, tuple[datetime, UUID] | None]:
+    """Of the organization of the transaction, oldest first: looks at the next `limit` entries of the period
+    and returns how many it queued, and the last one it saw; None at the end of the period."""
+    received_at, entry_id = after or (None, None)
+    row = await conn.fetchrow(
         """
-        INSERT INTO calls.replays (org_id, provider_event_id, received_at)
-        SELECT org_id, id, received_at
-          FROM calls.provider_events
-         WHERE ($1::timestamptz IS NULL OR received_at >= $1)
-           AND ($2::timestamptz IS NULL OR received_at < $2)
-           AND ($3::text IS NULL OR type = $3)
-         ORDER BY received_at, id
-         LIMIT $4
-            ON CONFLICT ON CONSTRAINT replays_event_unique DO NOTHING
+        WITH slice AS (
+            SELECT org_id, id, received_at, type
+              FROM calls.provider_events
+             WHERE ($1::timestamptz IS NULL OR received_at >= $1)
+               AND ($2::timestamptz IS NULL OR received_at < $2)
+               AND ($4::timestamptz IS NULL OR (received_at, id) > ($4, $5::uuid))
+             ORDER BY received_at, id
+             LIMIT $6
+        ), queued AS (
+            INSERT INTO calls.replays (org_id, provider_event_id, received_at)
+            SELECT org_id, id, received_at
+              FROM slice
+             WHERE ($3::text IS NULL OR type = $3)
+             ORDER BY received_at, id
+                ON CONFLICT ON CONSTRAINT replays_event_unique DO NOTHING
+            RETURNING true
+        ), last AS (
+            SELECT received_at, id FROM slice ORDER BY received_at DESC, id DESC LIMIT 1
+        )
+        SELECT (SELECT count(*) FROM queued) AS queued, (SELECT count(*) FROM slice) AS seen,
+               (SELECT received_at FROM last) AS received_at, (SELECT id FROM last) AS id
         """,
         since,
         until,
         message_type,
+        received_at,
+        entry_id,
         limit,
     )
-    return int(status.rsplit(" ", 1)[1])
+    return _queued(row, limit=limit)
+
+
+async def queue_unparsed_replays(
+    conn: Connection,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    message_type: str | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> tuple[int, tuple[datetime, UUID] | None]:
+    """As `queue_replays`, of the entries that could not be read."""
+    received_at, entry_id = after or (None, None)
+    row = await conn.fetchrow(
+        """
+        WITH slice AS (
+            SELECT org_id, provider_event_id AS id, received_at
+              FROM calls.unparsed_events
+             WHERE ($1::timestamptz IS NULL OR received_at >= $1)
+               AND ($2::timestamptz IS NULL OR received_at < $2)
+               AND ($4::timestamptz IS NULL OR (received_at, provider_event_id) > ($4, $5::uuid))
+             ORDER BY received_at, provider_event_id
+             LIMIT $6
+        ), queued AS (
+            INSERT INTO calls.replays (org_id, provider_event_id, received_at)
+            SELECT slice.org_id, slice.id, slice.received_at
+              FROM slice
+              JOIN calls.provider_events AS entry USING (id, received_at)
+             WHERE ($3::text IS NULL OR entry.type = $3)
+             ORDER BY slice.received_at, slice.id
+                ON CONFLICT ON CONSTRAINT replays_event_unique DO NOTHING
+            RETURNING true
+        ), last AS (
+            SELECT received_at, id FROM slice ORDER BY received_at DESC, id DESC LIMIT 1
+        )
+        SELECT (SELECT count(*) FROM queued) AS queued, (SELECT count(*) FROM slice) AS seen,
+               (SELECT received_at FROM last) AS received_at, (SELECT id FROM last) AS id
+        """,
+        since,
+        until,
+        message_type,
+        received_at,
+        entry_id,
+        limit,
+    )
+    return _queued(row, limit=limit)
+
+
+def _queued(row: Any, *, limit: int) -> tuple[int, tuple[datetime, UUID] | None]:
+    more = row["seen"] == limit
+    return row["queued"], (row["received_at"], row["id"]) if more else None
+
+
+async def count_waiting(conn: Connection) -> tuple[int, datetime | None]:
+    """How many replays of the organization of the transaction wait, and since when the oldest does."""
+    row = await conn.fetchrow("SELECT count(*) AS waiting, min(requested_at) AS oldest FROM calls.replays")
+    if row is None:
+        raise LookupError("an aggregate has a row")
+    return row["waiting"], row["oldest"]
 
 
 async def take_replays(conn: Connection, *, limit: int) -> list[tuple[UUID, datetime]]:

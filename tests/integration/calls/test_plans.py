@@ -101,7 +101,9 @@ BY_REQUEST_ROLE: dict[str, tuple[Ask, str]] = {
     "provider events, unparsed": (listed_events(state="UNPARSED"), "unparsed_events_org"),
     "provider events, pending": (listed_events(state="PENDING"), "provider_events_2"),
     "provider events, replay of a type": (
-        lambda conn: foldings.queue_replays(conn, message_type="assistant-request", limit=100, **WEEK),
+        lambda conn: foldings.queue_replays(
+            conn, since=WEEK["since"], until=WEEK["until"], message_type="assistant-request", limit=100
+        ),
         "provider_events_2",
     ),
     "provider events, replay of ids": (

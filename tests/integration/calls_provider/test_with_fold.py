@@ -1,9 +1,12 @@
 """Placing and reconciling together with the fold of webhooks: both write the same rows."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from services.calls.domain.placement import ProviderCall
+from services.calls.domain.webhooks import IncomingWebhook
 from services.calls.operations.fold import Fold
 from services.calls.operations.ingest import Ingest
 from services.calls.operations.reconciliation import Patience, Reconciliation
@@ -27,11 +30,19 @@ class Folding:
         while await self._fold.step():
             pass
 
-    async def webhook(self, call: ProviderCall, **message: Any) -> None:
+    async def webhook(self, call: ProviderCall, *, source_id: UUID = ORG, **message: Any) -> None:
         """As the provider sends it: with a snapshot of the call from its creation."""
         snapshot = {**call.document, "status": "queued"}
         body = {"message": {"timestamp": 1_795_000_000_000, "call": snapshot, **message}}
-        await self.ingest.feed(ORG, json.dumps(body).encode())
+        webhook = IncomingWebhook(
+            source_id=source_id,
+            org_id=ORG,
+            provider="vapi",
+            body=json.dumps(body).encode(),
+            received_at=datetime.now(UTC),
+            traceparent="",
+        )
+        await self.ingest.ingest([webhook])
         await self.fold()
 
 
