@@ -42,6 +42,13 @@ SELECT id, '{org}', 'vapi', provider_call_id, CASE WHEN number % 500 = 1 THEN 'O
        CASE WHEN number % 5000 = 1 THEN 'UNKNOWN' WHEN number % 500 = 1 THEN 'PLACED' END, created_at,
        created_at, created_at
   FROM numbered;
+INSERT INTO calls.own_facts (
+       call_id, org_id, provider, provider_call_id, created_at, direction, assistant_id,
+       provider_assistant_id, campaign_id, contact_id, phone_number_id, customer_number, customer_name,
+       placement_reason, placement_infrastructure, placement_retry_after_seconds, priority_reason)
+SELECT id, '{org}', 'vapi', provider_call_id, created_at, 'INBOUND', '', '', '', '', '', '', '', '', false,
+       0, ''
+  FROM numbered;
 INSERT INTO calls.provider_events (
        id, org_id, source_id, provider, type, provider_call_id, body, received_at, traceparent, xid)
 SELECT uuidv7(created_at - now()), '{org}', '{org}', 'vapi',

@@ -15,6 +15,7 @@ from services.calls.store import (
     foldings,
     leads,
     ledger,
+    own_facts,
     placements,
     tool_calls,
     transcripts,
@@ -130,6 +131,21 @@ BY_WORKER_ROLE: dict[str, tuple[Ask, str]] = {
         lambda conn: placements.claim_unsettled(conn, pending_seconds=60, look_seconds=30, limit=20),
         "calls_unsettled",
     ),
+    "clock of leads": (lambda conn: leads.mark_breached(conn, limit=20), "leads_clock"),
+    "rebuild, calls one after the other": (
+        lambda conn: own_facts.list_ids_after(conn, org_id=None, after=None, limit=100),
+        "own_facts_",
+    ),
+    "rebuild, what belongs to no call": (
+        lambda conn: ledger.list_loose(
+            conn,
+            org_id=None,
+            after=ledger.Place(xid="3", position=1000),
+            until=ledger.Place(xid="3", position=20_000),
+            limit=100,
+        ),
+        "provider_events_2",
+    ),
     "event log": (
         lambda conn: outbox.read_after(conn, "calls", "3.1000", 100),
         "outbox_pkey",
@@ -201,14 +217,29 @@ async def test_what_belongs_to_a_call_is_found_by_index(
             "calls_provider_call_id_unique",
         ),
         (lambda conn, call: transcripts.summaries(conn, [call]), "transcripts_2"),
+        (lambda conn, call: call_events.list_of_calls(conn, [call.id]), "call_events_2"),
+        (
+            lambda conn, call: ledger.list_of_calls(
+                conn,
+                [(call.org_id, call.provider, call.provider_call_id or "")],
+                until=ledger.Place(xid="4", position=0),
+            ),
+            "provider_events_2",
+        ),
+        (
+            lambda conn, call: own_facts.find_calls(
+                conn, [(call.org_id, call.provider, call.provider_call_id or "")]
+            ),
+            "own_facts_",
+        ),
         (lambda conn, call: leads.lock_of_calls(conn, [call]), "leads_call"),
     ],
-    ids=["calls", "said", "leads"],
+    ids=["calls", "said", "events", "provider events", "own facts", "leads"],
 )
 async def test_the_folder_finds_calls_by_index(
     filled: Database, known: Call, of_call: Callable[[Any, Call], Awaitable[object]], index: str
 ) -> None:
-    """DA-1: what each batch of webhooks asks for."""
+    """DA-1: what each batch of webhooks asks for, and a rebuild of the record."""
     found = await plans(filled, "calls_worker", lambda conn: of_call(conn, known), org_id=None)
 
     assert_found(found, index=index)
