@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -26,6 +27,7 @@ PEOPLE = (PHONE, CONTACT, NAME, EMAIL, ADDRESS, SENTENCE)
 
 WRONG_KEY = api_keys.generate(lambda alphabet: alphabet[7])
 WRONG_SECRET = "canary-wrong-webhook-secret"
+CHOSEN_SECRET = "canary-chosen-secret-of-a-source"
 HEADER_SECRET = "canary-x-vapi-secret-in-a-body"
 TWILIO_TOKEN = "canary-twilio-auth-token-in-a-body"
 NESTED_SECRET = "canary-api-key-in-the-arguments"
@@ -80,7 +82,25 @@ async def make_secrets(told: Told) -> None:
     told.secrets |= {webhook["secret"], key["key"]}
     await told.ask("GET", "/v2/calls", headers={"x-api-key": key["key"]})
     await told.ask("POST", f"/v2/webhooks/{webhook['id']}:test", json={})
-    await told.ask("POST", f"/v2/webhooks/{webhook['id']}:rotateSecret", json={})
+    rotated = await told.ask("POST", f"/v2/webhooks/{webhook['id']}:rotateSecret", json={})
+    told.secrets |= {rotated["secret"]} - {""}
+    await make_source_secrets(told)
+
+
+async def make_source_secrets(told: Told) -> None:
+    """One made up, one chosen, each rotated and used in every header a secret may stand in."""
+    for name, scheme in (("canary-secret", "SHARED_SECRET"), ("canary-bearer", "BEARER")):
+        chosen = f"{CHOSEN_SECRET}-{name}"
+        fields = {"name": name, "provider": "vapi", "schemes": [scheme], "secret": chosen}
+        source = await told.ask("POST", "/v2/sources", json=fields)
+        rotated = await told.ask("POST", f"/v2/sources/{source['id']}:rotateSecret", json={})
+        told.secrets |= {chosen, rotated["secret"]}
+        for secret in (chosen, rotated["secret"], WRONG_SECRET):
+            headers = {"x-vapi-secret": secret, "authorization": f"Bearer {secret}"}
+            await told.ask("POST", urlsplit(source["url"]).path, content=b"{}", headers=headers)
+        refused = {"secret": CHOSEN_SECRET, "overlapHours": 9999}
+        await told.ask("POST", f"/v2/sources/{source['id']}:rotateSecret", json=refused)
+    told.secrets.add(CHOSEN_SECRET)
 
 
 def _echoing() -> list[bytes]:

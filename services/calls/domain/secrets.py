@@ -5,6 +5,7 @@ Most bodies hold no such key and cost one scan of their bytes. What looks like J
 value; what cannot be parsed has its strings replaced where they stand.
 """
 
+import functools
 import re
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ REDACTED: Final = "[redacted]"
 
 # Compared with the key in lower case and without separators: `X-Vapi-Secret`, `twilioAuthToken`, `api_key`.
 _ENDINGS: Final = ("secret", "token", "password", "passphrase", "apikey", "authorization", "privatekey")
+_KEY_LENGTH_MAX: Final = 40
+_KEYS_MAX: Final = 4096
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]")
 
 # The same in the bytes of a body. A backslash before the quote: JSON inside a string, as models send it.
@@ -102,4 +105,12 @@ def _holds_others(value: Any) -> bool:
 
 
 def _names_secret(key: str) -> bool:
+    """Webhooks repeat the same few keys; longer ones than any of these are not worth the memory."""
+    return _known(key) if len(key) <= _KEY_LENGTH_MAX else _is_secret_name(key)
+
+
+def _is_secret_name(key: str) -> bool:
     return _SEPARATORS.sub("", key.lower()).endswith(_ENDINGS)
+
+
+_known = functools.lru_cache(maxsize=_KEYS_MAX)(_is_secret_name)
