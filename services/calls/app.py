@@ -13,6 +13,7 @@ from callplane.calls.v2 import (
     intake_pb2_grpc,
     leads_pb2_grpc,
     provider_pb2_grpc,
+    routes_pb2_grpc,
     rules_pb2_grpc,
 )
 from callplane.events.v1 import events_pb2_grpc
@@ -30,6 +31,7 @@ from services.calls.operations.accounts import PROVIDER, Accounts
 from services.calls.operations.answer import Answers
 from services.calls.operations.catching_up import CatchingUp
 from services.calls.operations.fold import Fold
+from services.calls.operations.inbound_routes import InboundRoutes
 from services.calls.operations.ingest import Ingest
 from services.calls.operations.lead_clock import LeadClock
 from services.calls.operations.leads import Leads
@@ -40,11 +42,13 @@ from services.calls.operations.reading import Reading
 from services.calls.operations.rebuilding import Rebuilding
 from services.calls.operations.reconciliation import Patience, Reconciliation
 from services.calls.operations.record import Record
+from services.calls.operations.routing import Routing
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.operations.rules import Rules
 from services.calls.operations.sweeping import Sweeping
 from services.calls.reconciler import reconciler_loops
 from services.calls.rpc.calls import CallServicer
+from services.calls.rpc.inbound_routes import InboundRouteServicer
 from services.calls.rpc.intake import AnswerServicer, IngestServicer, ProviderEventServicer
 from services.calls.rpc.leads import LeadServicer
 from services.calls.rpc.provider import ProviderAccountServicer, ProviderAssistantServicer
@@ -85,10 +89,11 @@ async def running(config: Config) -> AsyncIterator[Running]:
         folder_fold = Fold(pools.workers, Record(rule_books))
         folder = Folder(folder_fold, pools.workers)
         ingest = Ingest(pools.workers, provider=PROVIDER, wake_folder=folder.wake)
+        routing = Routing(default_assistant_id=config.default_assistant_id)
         answers = Answers(
             pools.answers,
             rule_books,
-            default_assistant_id=config.default_assistant_id,
+            routing=routing,
             wake_folder=folder.wake,
         )
         access = AccountAccess(
@@ -129,6 +134,9 @@ async def running(config: Config) -> AsyncIterator[Running]:
             )
             rules_pb2_grpc.add_RuleServiceServicer_to_server(
                 RuleServicer(Rules(pools.requests, rule_books)), server
+            )
+            routes_pb2_grpc.add_InboundRouteServiceServicer_to_server(
+                InboundRouteServicer(InboundRoutes(pools.requests, routing)), server
             )
             provider_pb2_grpc.add_ProviderAccountServiceServicer_to_server(
                 ProviderAccountServicer(accounts), server

@@ -7,6 +7,7 @@ ServiceError
   ProviderEventNotFound
   ProviderAccountNotFound  ProviderAccountNameTaken  ProviderAssistantNotFound
   ProviderAccountIncomplete  ProviderCredentialsRefused  CredentialsUnsupported
+  InboundRouteNotFound  InboundRouteNameTaken  TooManyInboundRoutes  CallRouteNotFound
   ProviderUnavailable  ProviderAnswerLost  ProviderRefused  NoLineFree
 """
 
@@ -116,6 +117,34 @@ class CredentialsUnsupported(ServiceError):
 
     kind = Kind.WRONG_STATE
     reason = "CREDENTIALS_UNSUPPORTED"
+
+
+class InboundRouteNotFound(ServiceError):
+    """There is no such inbound route."""
+
+    kind = Kind.MISSING
+    reason = "INBOUND_ROUTE_NOT_FOUND"
+
+
+class InboundRouteNameTaken(ServiceError):
+    """An inbound route of this name exists already."""
+
+    kind = Kind.DUPLICATE
+    reason = "NAME_TAKEN"
+
+
+class TooManyInboundRoutes(ServiceError):
+    """The organization has as many inbound routes as it can."""
+
+    kind = Kind.WRONG_STATE
+    reason = "TOO_MANY_INBOUND_ROUTES"
+
+
+class CallRouteNotFound(ServiceError):
+    """Nobody asked here who takes this call."""
+
+    kind = Kind.MISSING
+    reason = "CALL_ROUTE_NOT_FOUND"
 
 
 class ProviderAssistantNotFound(ServiceError):

@@ -108,7 +108,7 @@ async def owned(stack: Stack, http: httpx.AsyncClient) -> AsyncIterator[dict[str
     campaign = await stack.campaign(name="matrix", contacts=1)
     yield made | {"campaigns": campaign["id"], "assistants": campaign["assistantId"]}
     # What would change other stories.
-    for name in ("webhooks", "priorityRules", "alertPolicies"):
+    for name in ("webhooks", "priorityRules", "alertPolicies", "inboundRoutes"):
         await stack.http.delete(f"/v2/{name}/{made[name]}")
     await stack.http.patch(f"/v2/providerAccounts/{made['providerAccounts']}", json={"active": False})
 
@@ -122,6 +122,7 @@ async def made_by_hand(stack: Stack) -> dict[str, str]:
         "sources": {"name": f"matrix-{uuid4()}", "provider": "vapi", "schemes": ["HMAC_BODY"]},
         "providerAccounts": {"name": "matrix", "provider": "vapi", "lines": 1},
         "priorityRules": {"name": "matrix", "priority": "P4", "reason": "matrix", "keywords": ["matrix"]},
+        "inboundRoutes": {"name": "matrix", "active": False, "result": {"errorMessage": "matrix"}},
         "alertPolicies": {"name": "matrix", "priorities": ["P1"], "recipients": ["+15142260092"]},
     }
     made = {name: (await stack.api.post(f"/v2/{name}", body))["id"] for name, body in bodies.items()}

@@ -6,9 +6,6 @@ from typing import Any, Final
 
 from services.calls.domain.tools import ToolResult, ToolUse
 
-# Said to a caller where nobody can take the call.
-_SORRY: Final = "We cannot take your call at the moment. Please try again later."
-
 _NEUTRAL: Final[Mapping[str, Mapping[str, Any]]] = {
     "transfer-destination-request": {"error": "There is nobody to transfer this call to at the moment."},
     "handoff-destination-request": {"error": "There is nobody to hand this call over to at the moment."},
@@ -18,10 +15,8 @@ _NEUTRAL: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def neutral(message_type: str, *, default_assistant_id: str) -> Mapping[str, Any] | None:
+def neutral(message_type: str) -> Mapping[str, Any] | None:
     """None where no JSON is expected: speech is answered with sound, everything else not at all."""
-    if message_type == "assistant-request":
-        return {"assistantId": default_assistant_id} if default_assistant_id else {"error": _SORRY}
     return _NEUTRAL.get(message_type)
 
 

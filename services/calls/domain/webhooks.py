@@ -28,6 +28,8 @@ class IncomingWebhook:
     body: bytes
     received_at: datetime
     traceparent: str
+    # Takes calls of the source that no route says anything about; the provider's id.
+    default_assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class LedgerEntry:
 
     id: UUID
     org_id: UUID
+    # None of one that was made again from what the record holds.
+    source_id: UUID | None = None
     provider: str
     body: bytes
     received_at: datetime

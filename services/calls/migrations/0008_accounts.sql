@@ -65,7 +65,7 @@ CREATE TABLE calls.inbound_routes (
 CREATE INDEX inbound_routes_order ON calls.inbound_routes (org_id, position, id);
 
 -- What the provider was told when it asked who takes a call, and why; by its id, because the call may not be in the
--- record yet. The first answer stays.
+-- record yet. The first answer that names somebody stays.
 CREATE TABLE calls.inbound_answers (
     org_id           uuid        NOT NULL,
     provider         text        NOT NULL,
@@ -73,7 +73,8 @@ CREATE TABLE calls.inbound_answers (
     -- NULL if no route matched. A route may be gone by now.
     route_id         uuid,
     route_name       text        NOT NULL DEFAULT '',
-    reason           text        NOT NULL,
+    reason           text        NOT NULL CONSTRAINT inbound_answers_reason_known CHECK (
+        reason IN ('ROUTE', 'SOURCE_DEFAULT', 'DEPLOYMENT_DEFAULT', 'NOBODY')),
     answer           jsonb       NOT NULL,
     answered_at      timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT inbound_answers_pkey PRIMARY KEY (org_id, provider, provider_call_id)
@@ -96,5 +97,5 @@ END
 $$;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON calls.provider_phone_numbers, calls.inbound_routes TO calls;
-GRANT SELECT, INSERT                 ON calls.inbound_answers TO calls;
+GRANT SELECT, INSERT, UPDATE         ON calls.inbound_answers TO calls;
 GRANT SELECT                         ON calls.provider_phone_numbers TO calls_worker;

@@ -18,6 +18,7 @@ from services.calls.domain.rules import RuleBook
 from services.calls.domain.tools import ToolResult, ToolUse, legacy_use, run, tool_uses
 from services.calls.domain.webhooks import Head, IncomingWebhook
 from services.calls.operations.ingest import prepare
+from services.calls.operations.routing import Routing
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.store import ledger, tool_calls
 
@@ -33,11 +34,11 @@ class Answers:
     """`pool` is the request role's, and nobody else's: an answer must not queue behind anything."""
 
     def __init__(
-        self, pool: Pool, rule_books: RuleBooks, *, default_assistant_id: str, wake_folder: Callable[[], None]
+        self, pool: Pool, rule_books: RuleBooks, *, routing: Routing, wake_folder: Callable[[], None]
     ) -> None:
         self._pool = pool
         self._rule_books = rule_books
-        self._default_assistant_id = default_assistant_id
+        self._routing = routing
         self._wake_folder = wake_folder
 
     async def answer(self, webhook: IncomingWebhook) -> bytes:
@@ -61,7 +62,9 @@ class Answers:
         if head.type == "function-call":
             rules = await self._rule_books.of(conn, webhook.org_id)
             return answers.legacy_result(_run(legacy_use(content), rules))
-        return answers.neutral(head.type, default_assistant_id=self._default_assistant_id)
+        if head.type == "assistant-request":
+            return await self._routing.answer(conn, webhook, content, provider_call_id=head.provider_call_id)
+        return answers.neutral(head.type)
 
     async def _use_tools(
         self, conn: Connection, webhook: IncomingWebhook, head: Head, uses: Sequence[ToolUse]

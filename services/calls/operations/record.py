@@ -25,7 +25,7 @@ from services.calls.domain.transcript import Telling, telling_of
 from services.calls.domain.webhooks import LedgerEntry
 from services.calls.operations.lead_keeping import LeadKeeping
 from services.calls.operations.rule_books import RuleBooks
-from services.calls.store import call_events, calls, foldings, lines, own_facts, transcripts
+from services.calls.store import accounts, call_events, calls, foldings, lines, own_facts, transcripts
 
 # Whose call it is, at which provider, under which id.
 CallKey = tuple[UUID, str, str]
@@ -121,9 +121,10 @@ class Record:
         return steps
 
     async def _write(self, conn: Connection, steps: Sequence[_Step], *, now: datetime) -> None:
-        created = [step.before for step in steps if step.created]
+        created = [step for step in steps if step.created]
         if created:
-            await calls.insert_many(conn, created)
+            await _find_accounts(conn, created)
+            await calls.insert_many(conn, [step.before for step in created])
         await call_events.append(conn, [_call_event(step, one) for step in steps for one in step.told])
         tellings = [(step.after, best) for step in steps for best in step.best.values()]
         if tellings:
@@ -260,14 +261,31 @@ def _is_to_be_judged(step: _Step) -> bool:
     )
 
 
+async def _find_accounts(conn: Connection, steps: Sequence[_Step]) -> None:
+    """Through which account calls came that we did not place."""
+    arrivals = [
+        accounts.Arrival(
+            org_id=step.after.org_id,
+            provider=step.after.provider,
+            source_id=step.told[0].entry.source_id,
+            phone_number_id=step.after.phone_number_id,
+        )
+        for step in steps
+    ]
+    for step, account_id in zip(steps, await accounts.find_owners(conn, arrivals), strict=True):
+        step.before = replace(step.before, provider_account_id=account_id)
+        step.after = replace(step.after, provider_account_id=account_id)
+
+
 async def _keep_lines(conn: Connection, steps: Sequence[_Step]) -> None:
     """A call that came in holds a line while it lasts, if one is free; whatever ends gives its line back."""
-    coming: dict[UUID, list[UUID]] = defaultdict(list)
+    coming: dict[tuple[UUID, UUID | None], list[UUID]] = defaultdict(list)
     for step in steps:
-        if step.created and step.after.direction is Direction.INBOUND and not step.after.status.terminal:
-            coming[step.after.org_id].append(step.after.id)
-    for org_id, call_ids in coming.items():
-        await lines.take_inbound(conn, org_id=org_id, call_ids=call_ids)
+        call = step.after
+        if step.created and call.direction is Direction.INBOUND and not call.status.terminal:
+            coming[call.org_id, call.provider_account_id].append(call.id)
+    for (org_id, account_id), call_ids in coming.items():
+        await lines.take_inbound(conn, org_id=org_id, account_id=account_id, call_ids=call_ids)
     over = [step.after.id for step in steps if step.after.status.terminal and not step.before.status.terminal]
     if over:
         await lines.release(conn, call_ids=over)

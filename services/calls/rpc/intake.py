@@ -89,6 +89,7 @@ def _webhook(event: intake_pb2.IncomingEvent) -> IncomingWebhook:
         body=event.body,
         received_at=convert.moment(event.received_at),
         traceparent=event.traceparent,
+        default_assistant_id=event.default_assistant_id,
     )
 
 

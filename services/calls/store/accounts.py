@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -103,6 +104,43 @@ async def find_link(conn: Connection, *, org_id: UUID, account_id: UUID | None) 
         account_id,
     )
     return AccountLink(**row) if row else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What tells which account a call came in through."""
+
+    org_id: UUID
+    provider: str
+    source_id: UUID | None
+    phone_number_id: str
+
+
+async def find_owners(conn: Connection, arrivals: Sequence[Arrival]) -> list[UUID | None]:
+    """For each the account of its source, else the active one that has the phone number, else the oldest
+    active one; None if the organization has none."""
+    rows = await conn.fetch(
+        """
+        SELECT (SELECT account.id
+                  FROM calls.provider_accounts AS account
+                 WHERE account.org_id = arrival.org_id AND account.provider = arrival.provider
+                   AND (account.active OR account.source_id = arrival.source_id)
+                 ORDER BY (account.source_id = arrival.source_id) IS TRUE DESC,
+                          EXISTS (SELECT FROM calls.provider_phone_numbers AS number
+                                   WHERE number.account_id = account.id
+                                     AND number.phone_number_id = arrival.phone_number_id) DESC,
+                          account.created_at, account.id
+                 LIMIT 1) AS account_id
+          FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[]) WITH ORDINALITY
+               AS arrival (org_id, provider, source_id, phone_number_id, ordinal)
+         ORDER BY ordinal
+        """,
+        [one.org_id for one in arrivals],
+        [one.provider for one in arrivals],
+        [one.source_id for one in arrivals],
+        [one.phone_number_id for one in arrivals],
+    )
+    return [row["account_id"] for row in rows]
 
 
 async def list_active_links(conn: Connection, *, org_id: UUID) -> list[AccountLink]:

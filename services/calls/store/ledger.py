@@ -68,11 +68,11 @@ async def read_after(conn: Connection, place: Place, *, limit: int) -> tuple[lis
     and the horizon below which nothing can be added any more must come from the same snapshot."""
     rows = await conn.fetch(
         """
-        SELECT id, org_id, provider, body, received_at, traceparent, xid::text AS xid, position
-          FROM (SELECT id, org_id, provider, body, received_at, traceparent, xid, position,
+        SELECT id, org_id, source_id, provider, body, received_at, traceparent, xid::text AS xid, position
+          FROM (SELECT id, org_id, source_id, provider, body, received_at, traceparent, xid, position,
                        sum(octet_length(body)) OVER (ORDER BY xid, position) AS bytes,
                        row_number() OVER (ORDER BY xid, position) AS turn
-                  FROM (SELECT id, org_id, provider, body, received_at, traceparent, xid, position
+                  FROM (SELECT id, org_id, source_id, provider, body, received_at, traceparent, xid, position
                           FROM calls.provider_events
                          WHERE (xid, position) > ($1::text::xid8, $2)
                            AND xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -95,7 +95,7 @@ async def read_many(conn: Connection, ids: Sequence[tuple[UUID, datetime]]) -> l
     """Entries by id and time of receipt; the time leads to the partition."""
     rows = await conn.fetch(
         """
-        SELECT id, org_id, provider, body, received_at, traceparent
+        SELECT id, org_id, source_id, provider, body, received_at, traceparent
           FROM calls.provider_events
          WHERE received_at = ANY($2::timestamptz[]) AND id = ANY($1::uuid[])
          ORDER BY xid, position
@@ -141,8 +141,8 @@ async def list_of_calls(
     the ledger, each with the provider's call id it was stored under."""
     rows = await conn.fetch(
         """
-        SELECT entry.id, entry.org_id, entry.provider, entry.provider_call_id, entry.body, entry.received_at,
-               entry.traceparent
+        SELECT entry.id, entry.org_id, entry.source_id, entry.provider, entry.provider_call_id, entry.body,
+               entry.received_at, entry.traceparent
           FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (org_id, provider, provider_call_id)
           JOIN calls.provider_events AS entry USING (org_id, provider, provider_call_id)
          WHERE entry.provider_call_id <> '' AND (entry.xid, entry.position) <= ($4::text::xid8, $5)
@@ -164,9 +164,10 @@ async def list_loose(
     and that belong to no known call; and the place after them, None at the end."""
     rows = await conn.fetch(
         """
-        SELECT judged.xid::text AS xid, judged.position, judged.id, judged.org_id, judged.provider,
+        SELECT judged.xid::text AS xid, judged.position, judged.id, judged.org_id, judged.source_id,
+               judged.provider,
                judged.received_at, judged.traceparent, CASE WHEN judged.loose THEN entry.body END AS body
-          FROM (SELECT xid, position, id, org_id, provider, received_at, traceparent,
+          FROM (SELECT xid, position, id, org_id, source_id, provider, received_at, traceparent,
                        ($1::uuid IS NULL OR org_id = $1)
                        AND NOT EXISTS (SELECT FROM calls.call_events AS event
                                         WHERE event.provider_event_id = listed.id
@@ -177,7 +178,8 @@ async def list_loose(
                                         WHERE own.org_id = listed.org_id AND own.provider = listed.provider
                                           AND own.provider_call_id = listed.provider_call_id
                                           AND listed.provider_call_id <> '') AS loose
-                  FROM (SELECT xid, position, id, org_id, provider, provider_call_id, received_at, traceparent
+                  FROM (SELECT xid, position, id, org_id, source_id, provider, provider_call_id, received_at,
+                               traceparent
                           FROM calls.provider_events
                          WHERE (xid, position) > ($2::text::xid8, $3)
                            AND (xid, position) <= ($4::text::xid8, $5)
@@ -300,6 +302,7 @@ def _entry(row: Mapping[str, Any]) -> LedgerEntry:
     return LedgerEntry(
         id=row["id"],
         org_id=row["org_id"],
+        source_id=row["source_id"],
         provider=row["provider"],
         body=row["body"],
         received_at=row["received_at"],

@@ -28,16 +28,18 @@ async def take_outbound(conn: Connection, *, account_id: UUID, call_id: UUID) ->
     return taken
 
 
-async def take_inbound(conn: Connection, *, org_id: UUID, call_ids: Sequence[UUID]) -> int:
-    """Gives calls that came in a line each, of the organization's oldest active account, the inbound reserve
-    first. Those that get none, or hold one already, go on without: an inbound call is never refused. Returns
-    how many took one."""
+async def take_inbound(
+    conn: Connection, *, org_id: UUID, call_ids: Sequence[UUID], account_id: UUID | None = None
+) -> int:
+    """Gives calls that came in a line each, of the account or else of the organization's oldest active one,
+    the inbound reserve first. Those that get none, or hold one already, go on without: an inbound call is
+    never refused. Returns how many took one."""
     status: str = await conn.execute(
         """
         WITH account AS (
             SELECT id
               FROM calls.provider_accounts
-             WHERE org_id = $1 AND active
+             WHERE org_id = $1 AND CASE WHEN $3::uuid IS NULL THEN active ELSE id = $3 END
              ORDER BY created_at, id
              LIMIT 1
         ), wanting AS (
@@ -62,6 +64,7 @@ async def take_inbound(conn: Connection, *, org_id: UUID, call_ids: Sequence[UUI
         """,
         org_id,
         list(call_ids),
+        account_id,
     )
     return int(status.removeprefix("UPDATE "))
 
