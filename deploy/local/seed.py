@@ -9,7 +9,14 @@ from uuid import UUID
 import grpc
 import grpc.aio
 
-from callplane.calls.v2 import provider_pb2, provider_pb2_grpc, rules_pb2, rules_pb2_grpc
+from callplane.calls.v2 import (
+    provider_pb2,
+    provider_pb2_grpc,
+    rules_pb2,
+    rules_pb2_grpc,
+    services_pb2,
+    services_pb2_grpc,
+)
 from callplane.gateway.v2 import gateway_pb2, gateway_pb2_grpc
 from callplane.notify.v2 import messages_pb2, messages_pb2_grpc
 from deploy.local.child import StackError
@@ -127,7 +134,12 @@ async def _rules(calls: Peer, metadata: Metadata) -> None:
     listed = await stub.ListPriorityRules(
         rules_pb2.ListPriorityRulesRequest(), metadata=metadata, timeout=RPC_SECONDS_MAX
     )
-    if not listed.priority_rules:
+    services = services_pb2_grpc.ServiceRuleServiceStub(calls.channel)
+    windows = await services.ListSchedulingRules(
+        services_pb2.ListSchedulingRulesRequest(), metadata=metadata, timeout=RPC_SECONDS_MAX
+    )
+    # Data of an earlier release has no windows yet.
+    if not listed.priority_rules or not windows.scheduling_rules:
         request = rules_pb2.InstallRulePackRequest(name=RULE_PACK)
         await stub.InstallRulePack(request, metadata=metadata, timeout=RPC_SECONDS_MAX)
 

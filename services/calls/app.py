@@ -14,7 +14,6 @@ from callplane.calls.v2 import (
     leads_pb2_grpc,
     provider_pb2_grpc,
     routes_pb2_grpc,
-    rules_pb2_grpc,
 )
 from callplane.events.v1 import events_pb2_grpc
 from libs import pg
@@ -34,6 +33,7 @@ from services.calls.operations.fold import Fold
 from services.calls.operations.inbound_routes import InboundRoutes
 from services.calls.operations.ingest import Ingest
 from services.calls.operations.lead_clock import LeadClock
+from services.calls.operations.lead_keeping import LeadKeeping
 from services.calls.operations.leads import Leads
 from services.calls.operations.placement import SEND_SECONDS_MAX, Placements
 from services.calls.operations.provider_assistants import ProviderAssistants
@@ -46,13 +46,15 @@ from services.calls.operations.routing import Routing
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.operations.rules import Rules
 from services.calls.operations.sweeping import Sweeping
+from services.calls.operations.tool_effects import ToolEffects
+from services.calls.operations.tool_running import ToolRunning
 from services.calls.reconciler import reconciler_loops
 from services.calls.rpc.calls import CallServicer
 from services.calls.rpc.inbound_routes import InboundRouteServicer
 from services.calls.rpc.intake import AnswerServicer, IngestServicer, ProviderEventServicer
 from services.calls.rpc.leads import LeadServicer
 from services.calls.rpc.provider import ProviderAccountServicer, ProviderAssistantServicer
-from services.calls.rpc.rules import RuleServicer
+from services.calls.rpc.rule_services import add_rule_servicers
 from services.calls.vapi import Vapi, VapiTransport, Webhook
 
 _SERVICE: Final = "calls"
@@ -92,7 +94,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
         routing = Routing(default_assistant_id=config.default_assistant_id)
         answers = Answers(
             pools.answers,
-            rule_books,
+            ToolRunning(rule_books, ToolEffects(LeadKeeping(rule_books))),
             routing=routing,
             wake_folder=folder.wake,
         )
@@ -132,9 +134,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
             leads_pb2_grpc.add_LeadServiceServicer_to_server(
                 LeadServicer(Leads(pools.requests, rule_books)), server
             )
-            rules_pb2_grpc.add_RuleServiceServicer_to_server(
-                RuleServicer(Rules(pools.requests, rule_books)), server
-            )
+            add_rule_servicers(server, Rules(pools.requests, rule_books))
             routes_pb2_grpc.add_InboundRouteServiceServicer_to_server(
                 InboundRouteServicer(InboundRoutes(pools.requests, routing)), server
             )

@@ -3,7 +3,7 @@
 ServiceError
   CallNotFound  CallAlreadyEnded  CallIdReused
   LeadNotFound  LeadStatusConflict  LeadAlreadyOpen
-  RuleNotFound  RuleNameTaken  RulePackNotFound
+  RuleNotFound  RuleNameTaken  RulePackNotFound  TooManyRules
   ProviderEventNotFound
   ProviderAccountNotFound  ProviderAccountNameTaken  ProviderAssistantNotFound
   ProviderAccountIncomplete  ProviderCredentialsRefused  CredentialsUnsupported
@@ -75,6 +75,13 @@ class RulePackNotFound(ServiceError):
 
     kind = Kind.MISSING
     reason = "RULE_PACK_NOT_FOUND"
+
+
+class TooManyRules(ServiceError):
+    """The organization has as many rules of this kind as it may have."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_RULES"
 
 
 class ProviderEventNotFound(ServiceError):

@@ -54,6 +54,23 @@ def lead_sla_breached(lead: Lead) -> NewEvent:
     return _of_lead("callplane.lead.sla_breached.v1", lead, data)
 
 
+def alert_requested(lead: Lead, *, priority: Priority, message: str) -> NewEvent:
+    data = events_pb2.AlertRequested(lead=_lead_snapshot(lead), priority=priority.value, message=message)
+    return _of_lead("callplane.alert.requested.v1", lead, data)
+
+
+def callback_requested(lead: Lead, *, call_back_at: datetime, campaign_id: str) -> NewEvent:
+    data = events_pb2.CallbackRequested(
+        lead=_lead_snapshot(lead), call_back_at=_timestamp(call_back_at), campaign_id=campaign_id
+    )
+    return _of_lead("callplane.callback.requested.v1", lead, data)
+
+
+def opt_out_recorded(call: Call, *, channel: str) -> NewEvent:
+    data = events_pb2.OptOutRecorded(phone_number=call.customer_number, channel=channel, call_id=str(call.id))
+    return _of_call("callplane.opt_out.recorded.v1", call, data)
+
+
 def _of_call(event_type: str, call: Call, data: Message) -> NewEvent:
     return NewEvent(type=event_type, subject=str(call.id), org_id=call.org_id, data=_packed(data))
 

@@ -1,5 +1,5 @@
-"""What notify does about the events of the other services: leads alert people, and everything that customers
-can subscribe to goes to their endpoints."""
+"""What notify does about the events of the other services: leads and assistants alert people, opt-outs
+suppress, and everything that customers can subscribe to goes to their endpoints."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,10 +10,15 @@ from libs.pg import Connection, Pool
 from libs.rpc import Peer
 from services.notify import events
 from services.notify.domain.catalogue import source_types
-from services.notify.operations.alerts import raise_alerts
+from services.notify.domain.suppressions import Source
+from services.notify.operations.alerts import raise_alerts, raise_requested_alerts
 from services.notify.operations.publishing import fan_out
+from services.notify.operations.suppressions import suppress
 
 _LEADS: Final = ("callplane.lead.created.v1", "callplane.lead.updated.v1")
+# What an assistant asks for during a call.
+_ALERT: Final = "callplane.alert.requested.v1"
+_OPT_OUT: Final = "callplane.opt_out.recorded.v1"
 _NOUNS: Final = {
     "calls": ("call", "lead"),
     "campaigns": ("campaign", "contact"),
@@ -24,7 +29,7 @@ def consumer(source: str, *, peer: Peer, pool: Pool, wake_after_commit: Callable
     """Of the log of `source`, reached by `peer`."""
     types = set(source_types(of=_NOUNS[source]))
     if source == "calls":
-        types.update(_LEADS)
+        types.update((*_LEADS, _ALERT, _OPT_OUT))
     return Consumer(
         name=f"notify.{source}",
         source=source,
@@ -41,6 +46,17 @@ async def handle(conn: Connection, event: events_pb2.Event) -> None:
     if event.type in _LEADS:
         lead, previous_priority = events.lead_of(event)
         await raise_alerts(conn, lead, previous_priority=previous_priority)
+    elif event.type == _ALERT:
+        await raise_requested_alerts(conn, events.alert_wish_of(event))
+    elif event.type == _OPT_OUT:
+        opt_out = events.opt_out_of(event)
+        await suppress(
+            conn,
+            org_id=opt_out.org_id,
+            phone_number=opt_out.phone_number,
+            channel=opt_out.channel,
+            source=Source.CALL,
+        )
     public = events.public_event(event)
     if public is not None:
         await fan_out(conn, public)

@@ -1,6 +1,7 @@
 """The event messages of `callplane.events.v1`: those notify writes, and those of others as notify understands
 them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from libs.outbox import NewEvent
 from services.notify.domain.alerts import Lead
 from services.notify.domain.catalogue import public_name
 from services.notify.domain.messages import Message
-from services.notify.domain.suppressions import Suppression
+from services.notify.domain.suppressions import Channel, OptOut, Suppression
 from services.notify.domain.webhooks import PublicEvent, Webhook
 
 
@@ -70,6 +71,20 @@ def lead_of(event: events_pb2.Event) -> tuple[Lead, str]:
     updated = events_pb2.LeadUpdated()
     _unpack(event, updated)
     return _lead(updated.lead, org_id=event.org_id), updated.previous_priority
+
+
+def alert_wish_of(event: events_pb2.Event) -> Lead:
+    """The lead to alert about, at the priority and with the words that the assistant asked for."""
+    data = events_pb2.AlertRequested()
+    _unpack(event, data)
+    lead = _lead(data.lead, org_id=event.org_id)
+    return replace(lead, priority=data.priority, problem_description=data.message or lead.problem_description)
+
+
+def opt_out_of(event: events_pb2.Event) -> OptOut:
+    data = events_pb2.OptOutRecorded()
+    _unpack(event, data)
+    return OptOut(org_id=UUID(event.org_id), phone_number=data.phone_number, channel=Channel(data.channel))
 
 
 def public_event(event: events_pb2.Event) -> PublicEvent | None:

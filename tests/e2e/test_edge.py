@@ -26,6 +26,9 @@ ID_ROUTES = [route for route in ROUTES if route.parameters and route.collection 
 LISTS = [route for route in REST_ROUTES if route.is_list]
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
+# What is made for the matrix is switched off, so that no other story meets it.
+RULES = ("pricingRules", "pricingAdjustments", "serviceRules", "schedulingRules", "transferDestinations")
+
 each_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 
 
@@ -108,7 +111,7 @@ async def owned(stack: Stack, http: httpx.AsyncClient) -> AsyncIterator[dict[str
     campaign = await stack.campaign(name="matrix", contacts=1)
     yield made | {"campaigns": campaign["id"], "assistants": campaign["assistantId"]}
     # What would change other stories.
-    for name in ("webhooks", "priorityRules", "alertPolicies", "inboundRoutes"):
+    for name in ("webhooks", "priorityRules", "alertPolicies", "inboundRoutes", *RULES):
         await stack.http.delete(f"/v2/{name}/{made[name]}")
     await stack.http.patch(f"/v2/providerAccounts/{made['providerAccounts']}", json={"active": False})
 
@@ -124,6 +127,11 @@ async def made_by_hand(stack: Stack) -> dict[str, str]:
         "priorityRules": {"name": "matrix", "priority": "P4", "reason": "matrix", "keywords": ["matrix"]},
         "inboundRoutes": {"name": "matrix", "active": False, "result": {"errorMessage": "matrix"}},
         "alertPolicies": {"name": "matrix", "priorities": ["P1"], "recipients": ["+15142260092"]},
+        "pricingRules": {"serviceType": "matrix", "priceMax": 1, "currency": "CAD"},
+        "pricingAdjustments": {"kind": "LOCATION", "name": "matrix"},
+        "serviceRules": {"serviceType": "matrix", "verdict": "REFUSED"},
+        "schedulingRules": {"name": "matrix", "window": "matrix", "unit": "HOURS"},
+        "transferDestinations": {"name": "matrix", "kind": "NUMBER", "address": "+15142260094"},
     }
     made = {name: (await stack.api.post(f"/v2/{name}", body))["id"] for name, body in bodies.items()}
     delivery = await stack.api.post(f"/v2/webhooks/{made['webhooks']}:test")

@@ -4,7 +4,9 @@ provider's own way of saying "go on without us"."""
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from services.calls.domain.business_hours import Language
 from services.calls.domain.tools import ToolResult, ToolUse
+from services.calls.domain.transfers import DestinationKind, TransferDestination, sentence
 
 _NEUTRAL: Final[Mapping[str, Mapping[str, Any]]] = {
     "transfer-destination-request": {"error": "There is nobody to transfer this call to at the moment."},
@@ -22,6 +24,18 @@ def neutral(message_type: str) -> Mapping[str, Any] | None:
 
 def tool_results(answered: Sequence[tuple[ToolUse, ToolResult]]) -> Mapping[str, Any]:
     return {"results": [_tool_result(use, result) for use, result in answered]}
+
+
+def transfer(destination: TransferDestination, *, language: Language) -> Mapping[str, Any]:
+    """The answer to a `transfer-destination-request`."""
+    address = "number" if destination.kind is DestinationKind.NUMBER else "sipUri"
+    return {
+        "destination": {
+            "type": destination.kind.lower(),
+            address: destination.address,
+            "message": sentence(destination, language),
+        }
+    }
 
 
 def legacy_result(result: ToolResult) -> Mapping[str, Any]:

@@ -59,6 +59,11 @@ _KEYS: Final[Mapping[str, str]] = {
     "typeservice": "service_type",
     "typedeservice": "service_type",
     "type de service": "service_type",
+    "customertype": "customer_type",
+    "customer type": "customer_type",
+    "typeclient": "customer_type",
+    "type de client": "customer_type",
+    "typedeclient": "customer_type",
     "estimatedvalue": "estimated_value",
     "estimated value": "estimated_value",
     "valeurestimee": "estimated_value",
@@ -201,7 +206,7 @@ def _phone(value: Any) -> str:
         raise _Invalid(exc.why) from None
 
 
-def _service_type(value: Any) -> str:
+def _kind(value: Any) -> str:
     found = key_of(text(value, length_max=100))
     if not found:
         raise _Invalid("is not text")
@@ -223,7 +228,8 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "city": _plain(200),
     "postal_code": _postal_code,
     "problem_description": _plain(20_000),
-    "service_type": _service_type,
+    "service_type": _kind,
+    "customer_type": _kind,
     "estimated_value": _value,
 }
 

@@ -13,13 +13,16 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+from services.calls.domain.business_hours import BusinessHours
 from services.calls.domain.call import Call, Direction, Outcome, Priority
-from services.calls.domain.rules import UNJUDGED, Judgement, RuleBook, judge
+from services.calls.domain.priority import UNJUDGED, Judgement, Request, judge, seconds_to_react
+from services.calls.domain.rules import RuleBook
 
 SOURCE_CALL: Final = "inbound_call"
 SOURCE_API: Final = "api"
 # The reason of a priority that no rule gave.
 CHOSEN: Final = "chosen"
+_SOURCE_OUTBOUND: Final = "outbound_call"
 
 
 class LeadStatus(StrEnum):
@@ -136,6 +139,7 @@ def opened(lead_id: UUID, call: Call, *, now: datetime) -> Lead:
         postal_code=call.postal_code,
         problem_description=call.problem_description,
         estimated_value=call.estimated_value,
+        source=SOURCE_CALL if call.direction is Direction.INBOUND else _SOURCE_OUTBOUND,
         created_at=now,
         updated_at=now,
     )
@@ -160,8 +164,11 @@ def updated(lead: Lead, call: Call, *, retype: bool, now: datetime) -> Lead:
     return replace(changed, version=lead.version + 1, updated_at=now)
 
 
-def entered(lead_id: UUID, new: NewLead, judgement: Judgement, *, org_id: UUID, now: datetime) -> Lead:
+def entered(
+    lead_id: UUID, new: NewLead, judgement: Judgement, *, org_id: UUID, hours: BusinessHours, now: datetime
+) -> Lead:
     """The clock of an entered lead runs from now."""
+    sla_seconds = seconds_to_react(judgement, hours, since=now)
     told = {name: getattr(new, name) for name in _ENTERED}
     return Lead(
         id=lead_id,
@@ -169,17 +176,18 @@ def entered(lead_id: UUID, new: NewLead, judgement: Judgement, *, org_id: UUID, 
         last_call_id=new.call_id,
         priority=judgement.priority,
         priority_reason=judgement.reason,
-        sla_seconds=judgement.sla_seconds,
-        sla_due_at=now + timedelta(seconds=judgement.sla_seconds),
+        sla_seconds=sla_seconds,
+        sla_due_at=now + timedelta(seconds=sla_seconds),
         created_at=now,
         updated_at=now,
         **told,
     )
 
 
-def judgement_of(new: NewLead, rules: RuleBook) -> Judgement:
+def judgement_of(new: NewLead, rules: RuleBook, *, now: datetime) -> Judgement:
     """By the rules; a priority that somebody chose has the seconds of the first rule that gives it."""
-    judged = judge(rules, text=new.problem_description, value=new.estimated_value or 0)
+    request = Request(description=new.problem_description, value=new.estimated_value or 0, at=now)
+    judged = judge(rules, request)
     if new.priority is None or new.priority is judged.priority:
         return judged
     rule = next((rule for rule in rules.priority if rule.priority is new.priority), None)

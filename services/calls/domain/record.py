@@ -11,12 +11,13 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from services.calls.domain.business_hours import BusinessHours
 from services.calls.domain.call import Call, Direction, Outcome, Status, TranscriptSource
 from services.calls.domain.ended_reasons import kind_of, outcome_of, status_of
 from services.calls.domain.evaluation import succeeded
 from services.calls.domain.facts import EVENT, REPORT, SNAPSHOT, Fact, changed_fields, value_of
 from services.calls.domain.placement import PlacementResult
-from services.calls.domain.rules import Judgement
+from services.calls.domain.priority import Judgement, seconds_to_react
 
 _SOURCES: Final = {
     SNAPSHOT: TranscriptSource.LIVE,
@@ -103,13 +104,14 @@ def told(call: Call, facts: Mapping[str, Fact]) -> Call:
     )
 
 
-def judged(call: Call, judgement: Judgement) -> Call:
+def judged(call: Call, judgement: Judgement, *, hours: BusinessHours) -> Call:
+    sla_seconds = seconds_to_react(judgement, hours, since=call.ended_at)
     return replace(
         call,
         priority=judgement.priority,
         priority_reason=judgement.reason,
-        sla_seconds=judgement.sla_seconds,
-        sla_due_at=_due_at(call.ended_at, judgement.sla_seconds),
+        sla_seconds=sla_seconds,
+        sla_due_at=_due_at(call.ended_at, sla_seconds),
     )
 
 

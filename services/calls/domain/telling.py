@@ -19,7 +19,7 @@ from services.calls.domain.tools import tool_uses
 from services.calls.domain.transcript import Telling
 
 # Below a snapshot: a number somebody told, beside the one the telephone network shows.
-_HEARSAY: Final = 0
+HEARSAY: Final = 0
 
 # The rank of a status is its authority: the furthest one ever told stays.
 _RANKS: Final = {Status.QUEUED: 1, Status.RINGING: 2, Status.IN_PROGRESS: 3, Status.ENDED: 4}
@@ -202,7 +202,7 @@ def _tell_customer(
     facts: _Facts, fields: Mapping[str, Any], notes: Mapping[str, str], *, authority: int, at: float
 ) -> None:
     for field, value in fields.items():
-        believed = _HEARSAY if field == "customer_number" else authority
+        believed = HEARSAY if field == "customer_number" else authority
         facts.tell(field, value, authority=believed, order=at)
     for field, note in notes.items():
         facts.tell(f"note:{field}", note, authority=authority, order=at)

@@ -13,15 +13,17 @@ from uuid import UUID
 
 import msgspec
 
-from services.calls.domain.customer import amount
+from services.calls.domain.arguments import Arguments, BadArguments
+from services.calls.domain.call import Priority
 from services.calls.domain.messages import mapping, mappings, text
-from services.calls.domain.pricing import COMPLEXITIES, quote
-from services.calls.domain.rules import RuleBook, judge
+from services.calls.domain.pricing import Job, quote
+from services.calls.domain.priority import Request, judge
+from services.calls.domain.rules import COMPLEXITIES, RuleBook
 from services.calls.domain.secrets import without_secrets
+from services.calls.domain.services import accept, schedule
 from services.calls.domain.text import key_of
 
 USES_MAX: Final = 50
-_TEXT_LENGTH_MAX: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +57,6 @@ class ToolCall:
     duration_ms: float
 
 
-class _BadArguments(Exception):
-    """The text tells the model what to send instead."""
-
-
 def tool_uses(content: Mapping[str, Any]) -> list[ToolUse]:
     """Each use once, in the order in which they were asked for."""
     asked = mappings(content.get("toolCallList")) or mappings(content.get("toolCalls"))
@@ -71,28 +69,39 @@ def tool_uses(content: Mapping[str, Any]) -> list[ToolUse]:
     return list(uses.values())
 
 
-def legacy_use(content: Mapping[str, Any]) -> ToolUse:
-    """Of a `function-call`, the predecessor of `tool-calls`: one use, without an id."""
+def legacy_use(content: Mapping[str, Any], *, use_id: str) -> ToolUse:
+    """Of a `function-call`, the predecessor of `tool-calls`: one use, without an id of its own."""
     asked = mapping(content.get("functionCall"))
     return ToolUse(
-        id="", name=text(asked.get("name"), length_max=100), arguments=_arguments(asked.get("parameters"))
+        id=use_id, name=text(asked.get("name"), length_max=100), arguments=_arguments(asked.get("parameters"))
     )
 
 
-def run(use: ToolUse, rules: RuleBook) -> ToolResult:
-    """Never raises for what the model sent."""
-    tool = _TOOLS.get(use.name)
-    if tool is None:
-        return ToolResult(
-            succeeded=False, text=f"There is no tool named {use.name or 'that'}.".replace("\n", " ")
-        )
+def knows(name: str) -> bool:
+    """Whether `run` answers this tool: those that look up rules and change nothing."""
+    return name in _TOOLS
+
+
+def run(use: ToolUse, rules: RuleBook, *, now: datetime) -> ToolResult:
+    """Of a tool that it `knows`. Never raises for what the model sent."""
     if use.arguments is None:
-        return ToolResult(succeeded=False, text="The arguments are not a JSON object.")
+        return failure("The arguments are not a JSON object.")
     try:
-        answer = tool(use.arguments, rules)
-    except _BadArguments as exc:
-        return ToolResult(succeeded=False, text=str(exc))
+        return success(_TOOLS[use.name](Arguments(use.arguments), rules, now))
+    except BadArguments as exc:
+        return failure(str(exc))
+
+
+def unknown(use: ToolUse) -> ToolResult:
+    return failure(f"There is no tool named {use.name or 'that'}.")
+
+
+def success(answer: Mapping[str, Any]) -> ToolResult:
     return ToolResult(succeeded=True, text=msgspec.json.encode(answer).decode())
+
+
+def failure(words: str) -> ToolResult:
+    return ToolResult(succeeded=False, text=" ".join(words.split()))
 
 
 def _with_name(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,25 +133,38 @@ def _arguments(told: Any) -> Mapping[str, Any] | None:
     return without_secrets(told) if isinstance(told, dict) else None
 
 
-def _calculate_quote(arguments: Mapping[str, Any], rules: RuleBook) -> dict[str, Any]:
-    complexity = key_of(_text(arguments, "complexity", default="standard")) or "standard"
+def _calculate_quote(arguments: Arguments, rules: RuleBook, now: datetime) -> dict[str, Any]:
+    complexity = key_of(arguments.text("complexity", default="standard")) or "standard"
     if complexity not in COMPLEXITIES:
-        raise _BadArguments(f"complexity must be one of {', '.join(COMPLEXITIES)}.")
-    found = quote(
-        rules,
-        service_type=_text(arguments, "serviceType"),
-        location=_text(arguments, "location", default=""),
-        urgent=_flag(arguments, "urgency"),
+        raise BadArguments(f"complexity must be one of {', '.join(COMPLEXITIES)}.")
+    job = Job(
+        service_type=arguments.text("serviceType"),
+        location=arguments.text("location", default="", length_max=200),
+        urgent=arguments.flag("urgency"),
         complexity=complexity,
+        after_hours=arguments.flag_or_none("afterHours"),
+        at=now,
     )
+    language = arguments.language(default=rules.business_hours.language)
+    found = quote(rules, job)
     if found is None:
-        raise _BadArguments("No price is known for this service.")
-    return {"min": found.min, "max": found.max, "currency": found.currency, "message": found.message}
+        raise BadArguments("No price is known for this service.")
+    return {
+        "min": found.min,
+        "max": found.max,
+        "currency": found.currency,
+        "message": found.message(language),
+    }
 
 
-def _classify_priority(arguments: Mapping[str, Any], rules: RuleBook) -> dict[str, Any]:
-    description = _text(arguments, "description")
-    judgement = judge(rules, text=description, value=_estimated_value(arguments))
+def _classify_priority(arguments: Arguments, rules: RuleBook, now: datetime) -> dict[str, Any]:
+    request = Request(
+        description=arguments.text("description"),
+        customer_type=arguments.text("customerType", default="", length_max=100),
+        value=arguments.amount("estimatedValue") or 0,
+        at=now,
+    )
+    judgement = judge(rules, request)
     return {
         "priority": judgement.priority.value,
         "reason": judgement.reason,
@@ -150,35 +172,34 @@ def _classify_priority(arguments: Mapping[str, Any], rules: RuleBook) -> dict[st
     }
 
 
-def _text(arguments: Mapping[str, Any], name: str, *, default: str | None = None) -> str:
-    told = arguments.get(name)
-    if told is None and default is not None:
-        return default
-    if not isinstance(told, str) or (default is None and not told.strip()):
-        raise _BadArguments(f"{name} must be text.")
-    return told[:_TEXT_LENGTH_MAX]
+def _validate_service(arguments: Arguments, rules: RuleBook, _now: datetime) -> dict[str, Any]:
+    language = arguments.language(default=rules.business_hours.language)
+    found = accept(rules, arguments.first_text("service", "serviceType"), language=language)
+    return {"accepted": found.accepted, "reason": found.verdict.lower(), "message": found.message}
 
 
-def _flag(arguments: Mapping[str, Any], name: str) -> bool:
-    told = arguments.get(name)
-    if isinstance(told, str):
-        told = {"true": True, "false": False, "": False}.get(told.strip().lower(), told)
-    if told not in (None, True, False):
-        raise _BadArguments(f"{name} must be true or false.")
-    return bool(told)
+def _evaluate_scheduling(arguments: Arguments, rules: RuleBook, now: datetime) -> dict[str, Any]:
+    """An urgent request of no known priority is P1."""
+    urgent = Priority.P1 if arguments.flag("urgency") else None
+    found = schedule(
+        rules,
+        service_type=arguments.text("serviceType", default="", length_max=100),
+        priority=arguments.priority("priority") or urgent,
+        language=arguments.language(default=rules.business_hours.language),
+        now=now,
+    )
+    return {
+        "window": found.window,
+        "canSchedule": found.can_schedule,
+        "message": found.message,
+        "earliestDate": found.earliest_on.isoformat() if found.earliest_on else None,
+        "requirements": list(found.requirements),
+    }
 
 
-def _estimated_value(arguments: Mapping[str, Any]) -> int:
-    told = arguments.get("estimatedValue")
-    if told in (None, ""):
-        return 0
-    try:
-        return amount(told)
-    except ValueError:
-        raise _BadArguments("estimatedValue must be a number that is not negative.") from None
-
-
-_TOOLS: Final[Mapping[str, Callable[[Mapping[str, Any], RuleBook], dict[str, Any]]]] = {
+_TOOLS: Final[Mapping[str, Callable[[Arguments, RuleBook, datetime], dict[str, Any]]]] = {
     "calculateQuote": _calculate_quote,
     "classifyPriority": _classify_priority,
+    "validateServiceRequest": _validate_service,
+    "evaluateScheduling": _evaluate_scheduling,
 }

@@ -5,28 +5,24 @@ moment, waits for that row and gets the stored answer.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from libs import failpoints, telemetry
+from libs import failpoints
 from libs.pg import Connection, Pool, transaction
 from services.calls.domain import answers
 from services.calls.domain.messages import document_of, mapping
-from services.calls.domain.rules import RuleBook
-from services.calls.domain.tools import ToolResult, ToolUse, legacy_use, run, tool_uses
+from services.calls.domain.tools import ToolResult, ToolUse, legacy_use, tool_uses
 from services.calls.domain.webhooks import Head, IncomingWebhook
 from services.calls.operations.ingest import prepare
 from services.calls.operations.routing import Routing
-from services.calls.operations.rule_books import RuleBooks
+from services.calls.operations.tool_running import ToolRunning
 from services.calls.store import ledger, tool_calls
 
 failpoints.register("answer.before_commit", "answer.after_commit")
 
-_tools = telemetry.meter().create_counter(
-    "callplane.tools", description="Tools run for assistants, by outcome."
-)
 _NOT_KNOWN = ToolResult(succeeded=False, text="This tool is running already.")
 
 
@@ -34,10 +30,10 @@ class Answers:
     """`pool` is the request role's, and nobody else's: an answer must not queue behind anything."""
 
     def __init__(
-        self, pool: Pool, rule_books: RuleBooks, *, routing: Routing, wake_folder: Callable[[], None]
+        self, pool: Pool, tools: ToolRunning, *, routing: Routing, wake_folder: Callable[[], None]
     ) -> None:
         self._pool = pool
-        self._rule_books = rule_books
+        self._tools = tools
         self._routing = routing
         self._wake_folder = wake_folder
 
@@ -60,8 +56,14 @@ class Answers:
         if head.type == "tool-calls":
             return answers.tool_results(await self._use_tools(conn, webhook, head, tool_uses(content)))
         if head.type == "function-call":
-            rules = await self._rule_books.of(conn, webhook.org_id)
-            return answers.legacy_result(_run(legacy_use(content), rules))
+            # It brings no id: the message is the use.
+            use = legacy_use(content, use_id=f"legacy-{head.dedupe_key.hex()}")
+            [(_, result)] = await self._use_tools(conn, webhook, head, [use])
+            return answers.legacy_result(result)
+        if head.type == "transfer-destination-request":
+            found = await self._tools.transfer_destination(conn, webhook, head)
+            if found is not None:
+                return found
         if head.type == "assistant-request":
             return await self._routing.answer(conn, webhook, content, provider_call_id=head.provider_call_id)
         return answers.neutral(head.type)
@@ -71,17 +73,17 @@ class Answers:
     ) -> list[tuple[ToolUse, ToolResult]]:
         if not uses:
             return []
-        rules = await self._rule_books.of(conn, webhook.org_id)
+        running = await self._tools.begin(conn, webhook)
         if not head.provider_call_id:
             # It belongs to no call: there is nothing to remember it by.
-            return [(use, _run(use, rules)) for use in uses]
+            return [(use, await running.run(use)) for use in uses]
         names: dict[str, Any] = {
             "org_id": webhook.org_id,
             "provider": webhook.provider,
             "provider_call_id": head.provider_call_id,
         }
         claimed = await tool_calls.claim(conn, uses, **names)
-        ran = [_timed(use, rules) for use in uses if use.id in claimed]
+        ran = [await _timed(running.run(use), use) for use in uses if use.id in claimed]
         if ran:
             await tool_calls.record(conn, ran, **names)
         results = {one.tool_call_id: one.result for one in ran}
@@ -99,15 +101,9 @@ def _content(body: bytes) -> Mapping[str, Any]:
     return mapping(document.get("message", document))
 
 
-def _timed(use: ToolUse, rules: RuleBook) -> tool_calls.RanTool:
+async def _timed(running: Awaitable[ToolResult], use: ToolUse) -> tool_calls.RanTool:
     started = time.perf_counter()
-    result = _run(use, rules)
+    result = await running
     return tool_calls.RanTool(
         tool_call_id=use.id, result=result, duration_ms=round((time.perf_counter() - started) * 1000, 3)
     )
-
-
-def _run(use: ToolUse, rules: RuleBook) -> ToolResult:
-    result = run(use, rules)
-    _tools.add(1, {"outcome": "SUCCEEDED" if result.succeeded else "FAILED"})
-    return result

@@ -10,6 +10,7 @@ from libs.pg import Connection
 from services.calls import events
 from services.calls.domain.call import Call, Priority
 from services.calls.domain.leads import Lead, opened, opens_lead, updated
+from services.calls.errors import LeadNotFound
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.store import calls as call_store
 from services.calls.store import leads
@@ -41,6 +42,27 @@ class LeadKeeping:
             await leads.save_many(conn, list(book.changed.values()))
         return said
 
+    async def enter(self, conn: Connection, call: Call, *, now: datetime) -> tuple[Lead, list[NewEvent]]:
+        """Opens or updates the lead of a call that is still on, and returns it with what is to be said about
+        that. What is known so far makes it more urgent, never less."""
+        known = await leads.lock_of_calls(conn, [call])
+        book = _LeadBook(known, iter(await call_store.new_ids(conn, count=1)), now=now)
+        before = book.find(call)
+        if before is not None and call.priority is not None and before.priority < call.priority:
+            call = replace(
+                call,
+                priority=before.priority,
+                priority_reason=before.priority_reason,
+                sla_seconds=before.sla_seconds,
+                sla_due_at=before.sla_due_at,
+            )
+        said = book.enter(call, "")
+        lead = book.find(call)
+        if lead is None:
+            raise LeadNotFound
+        await leads.save_many(conn, list(book.changed.values()))
+        return lead, [said] if said is not None else []
+
 
 class _LeadBook:
     """The leads concerned, while a batch of calls is entered one after the other."""
@@ -51,8 +73,12 @@ class _LeadBook:
         self._new_ids = new_ids
         self._now = now
 
+    def find(self, call: Call) -> Lead | None:
+        """The lead this call is about."""
+        return self._of_call(call) or self._open().get(_key(call))
+
     def enter(self, call: Call, traceparent: str) -> NewEvent | None:
-        lead = self._of_call(call) or self._open().get(_key(call))
+        lead = self.find(call)
         if lead is None:
             return self._say(opened(next(self._new_ids), call, now=self._now), None, traceparent)
         if lead.status.closed:

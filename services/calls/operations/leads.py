@@ -34,9 +34,10 @@ class Leads:
         async with transaction(self._pool, org_id=org_id) as conn:
             if new.call_id is not None and await calls.find(conn, call_id=new.call_id) is None:
                 raise CallNotFound
-            judgement = judgement_of(new, await self._rule_books.of(conn, org_id))
+            rules = await self._rule_books.of(conn, org_id)
             lead_id, now = await leads.next_id(conn)
-            lead = entered(lead_id, new, judgement, org_id=org_id, now=now)
+            judgement = judgement_of(new, rules, now=now)
+            lead = entered(lead_id, new, judgement, org_id=org_id, hours=rules.business_hours, now=now)
             if not await leads.insert(conn, lead):
                 raise await _already_open(conn, lead)
             await outbox.append(conn, events.SCHEMA, [events.lead_created(lead)])

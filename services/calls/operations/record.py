@@ -20,7 +20,7 @@ from services.calls.domain.call import Call, Direction, Status, TranscriptSource
 from services.calls.domain.call_events import NewCallEvent
 from services.calls.domain.ended_reasons import kind_of, status_of
 from services.calls.domain.messages import Message, Unreadable, read
-from services.calls.domain.rules import judge
+from services.calls.domain.priority import Request, judge
 from services.calls.domain.transcript import Telling, telling_of
 from services.calls.domain.webhooks import LedgerEntry
 from services.calls.operations.lead_keeping import LeadKeeping
@@ -155,10 +155,8 @@ class Record:
         for step in reported:
             rules = await self._rule_books.of(conn, step.after.org_id)
             said = spoken.get(step.after.id, (0, ""))[1]
-            text = f"{step.after.summary}\n{step.after.problem_description}\n{said}"
-            step.after = record.judged(
-                step.after, judge(rules, text=text, value=step.after.estimated_value or 0)
-            )
+            judgement = judge(rules, _request(step.after, said=said))
+            step.after = record.judged(step.after, judgement, hours=rules.business_hours)
 
 
 def _read(entries: Sequence[LedgerEntry]) -> tuple[list[_Told], list[tuple[LedgerEntry, str]]]:
@@ -245,6 +243,18 @@ def _status_alone(one: _Told) -> str | None:
         kind = kind_of(facts.value_of(one.facts, "ended_reason") or "")
         status = status_of(kind, spoke=bool(facts.value_of(one.facts, "user_spoke")))
     return status.value if status else None
+
+
+def _request(call: Call, *, said: str) -> Request:
+    """By the rules in force when the call ended."""
+    return Request(
+        description=call.problem_description,
+        summary=call.summary,
+        transcript=said,
+        customer_type=facts.value_of(call.facts, "customer_type") or "",
+        value=call.estimated_value or 0,
+        at=call.ended_at or call.created_at,
+    )
 
 
 def _is_live(step: _Step) -> bool:

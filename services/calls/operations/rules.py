@@ -1,16 +1,26 @@
-"""Keeping and applying an organization's rules."""
+"""An organization's rules: all kinds of them, packs to begin with, and what they say about a request."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from libs.pg import Pool, transaction
-from services.calls.domain.call import Priority
-from services.calls.domain.pricing import Quote, quote
+from services.calls.domain.business_hours import Language
+from services.calls.domain.pricing import Job, Quote, quote
+from services.calls.domain.priority import Judgement, Request, judge
+from services.calls.domain.rule_changes import RuleKind
 from services.calls.domain.rule_packs import RULE_PACKS
-from services.calls.domain.rules import Judgement, PriorityRule, StoredPricingRule, StoredPriorityRule, judge
+from services.calls.domain.rules import Adjustment, PricingRule, PriorityRule, SchedulingRule, ServiceRule
+from services.calls.domain.transfers import TransferDestination
 from services.calls.errors import RuleNotFound, RulePackNotFound
 from services.calls.operations.rule_books import RuleBooks
-from services.calls.store import rules
+from services.calls.operations.rule_keeping import HoursKeeping, RuleHistory, RuleKeeping
+from services.calls.store import (
+    pricing_adjustments,
+    pricing_rules,
+    priority_rules,
+    scheduling_rules,
+    service_rules,
+    transfer_destinations,
+)
 
 
 class Rules:
@@ -19,86 +29,55 @@ class Rules:
     def __init__(self, pool: Pool, rule_books: RuleBooks) -> None:
         self._pool = pool
         self._rule_books = rule_books
+        self.priority: RuleKeeping[PriorityRule, tuple[int, UUID]] = RuleKeeping(
+            pool, rule_books, priority_rules, kind=RuleKind.PRIORITY_RULE
+        )
+        self.pricing: RuleKeeping[PricingRule, str] = RuleKeeping(
+            pool, rule_books, pricing_rules, kind=RuleKind.PRICING_RULE
+        )
+        self.adjustments: RuleKeeping[Adjustment, UUID] = RuleKeeping(
+            pool, rule_books, pricing_adjustments, kind=RuleKind.PRICING_ADJUSTMENT
+        )
+        self.services: RuleKeeping[ServiceRule, str] = RuleKeeping(
+            pool, rule_books, service_rules, kind=RuleKind.SERVICE_RULE
+        )
+        self.scheduling: RuleKeeping[SchedulingRule, tuple[int, UUID]] = RuleKeeping(
+            pool, rule_books, scheduling_rules, kind=RuleKind.SCHEDULING_RULE
+        )
+        self.destinations: RuleKeeping[TransferDestination, tuple[int, UUID]] = RuleKeeping(
+            pool, rule_books, transfer_destinations, kind=RuleKind.TRANSFER_DESTINATION
+        )
+        self.business_hours = HoursKeeping(pool, rule_books)
+        self.history = RuleHistory(pool)
 
-    async def quote(
-        self, org_id: UUID, *, service_type: str, location: str, urgent: bool, complexity: str
-    ) -> Quote:
-        """Raises RuleNotFound if no rule prices it."""
+    async def quote(self, org_id: UUID, job: Job, *, language: Language | None) -> tuple[Quote, str]:
+        """With the sentence to say, in the organization's language if none is asked for. Raises RuleNotFound
+        if no rule prices it."""
         async with transaction(self._pool, org_id=org_id) as conn:
             book = await self._rule_books.of(conn, org_id)
-        found = quote(
-            book, service_type=service_type, location=location, urgent=urgent, complexity=complexity
-        )
+        found = quote(book, job)
         if found is None:
             raise RuleNotFound("No rule prices this service.")
-        return found
+        return found, found.message(language or book.business_hours.language)
 
-    async def classify(self, org_id: UUID, *, description: str, estimated_value: float) -> Judgement:
+    async def classify(self, org_id: UUID, request: Request) -> Judgement:
         async with transaction(self._pool, org_id=org_id) as conn:
             book = await self._rule_books.of(conn, org_id)
-        return judge(book, text=description, value=estimated_value)
+        return judge(book, request)
 
-    async def install_pack(self, org_id: UUID, name: str) -> int:
+    async def install_pack(self, org_id: UUID, name: str, *, by: str = "service:calls") -> int:
         """Returns how many rules were added."""
         pack = RULE_PACKS.get(name)
         if pack is None:
             raise RulePackNotFound
         async with transaction(self._pool, org_id=org_id) as conn:
-            added = await rules.install(conn, pack, org_id=org_id)
+            added = [
+                *await self.priority.add(conn, pack.priority, org_id=org_id, by=by),
+                *await self.pricing.add(conn, pack.pricing, org_id=org_id, by=by),
+                *await self.adjustments.add(conn, pack.adjustments, org_id=org_id, by=by),
+                *await self.services.add(conn, pack.services, org_id=org_id, by=by),
+                *await self.scheduling.add(conn, pack.scheduling, org_id=org_id, by=by),
+            ]
+            await self.business_hours.add(conn, pack.business_hours, org_id=org_id, by=by)
         self._rule_books.forget(org_id)
-        return added
-
-    async def list_priority_rules(
-        self, org_id: UUID, *, after: tuple[int, UUID] | None, limit: int
-    ) -> Sequence[StoredPriorityRule]:
-        async with transaction(self._pool, org_id=org_id) as conn:
-            return await rules.list_priority_rules(conn, after=after, limit=limit)
-
-    async def create_priority_rule(self, org_id: UUID, rule: PriorityRule) -> StoredPriorityRule:
-        async with transaction(self._pool, org_id=org_id) as conn:
-            created = await rules.insert_priority_rule(conn, rule, org_id=org_id)
-        self._rule_books.forget(org_id)
-        return created
-
-    async def update_priority_rule(
-        self,
-        org_id: UUID,
-        rule_id: UUID,
-        *,
-        position: int | None,
-        active: bool | None,
-        keywords: Sequence[str],
-        value_min: int | None,
-        priority: Priority | None,
-        reason: str | None,
-        sla_seconds: int | None,
-    ) -> StoredPriorityRule:
-        async with transaction(self._pool, org_id=org_id) as conn:
-            changed = await rules.update_priority_rule(
-                conn,
-                rule_id=rule_id,
-                position=position,
-                active=active,
-                keywords=keywords,
-                value_min=value_min,
-                priority=priority,
-                reason=reason,
-                sla_seconds=sla_seconds,
-            )
-        if changed is None:
-            raise RuleNotFound
-        self._rule_books.forget(org_id)
-        return changed
-
-    async def delete_priority_rule(self, org_id: UUID, rule_id: UUID) -> None:
-        async with transaction(self._pool, org_id=org_id) as conn:
-            deleted = await rules.delete_priority_rule(conn, rule_id=rule_id)
-        if not deleted:
-            raise RuleNotFound
-        self._rule_books.forget(org_id)
-
-    async def list_pricing_rules(
-        self, org_id: UUID, *, after: str | None, limit: int
-    ) -> Sequence[StoredPricingRule]:
-        async with transaction(self._pool, org_id=org_id) as conn:
-            return await rules.list_pricing_rules(conn, after=after, limit=limit)
+        return len(added)

@@ -36,6 +36,21 @@ def number_place(token: str) -> tuple[int, UUID] | None:
     return number, item_id
 
 
+def text_place(token: str) -> str | None:
+    """For lists in the order of a unique text."""
+    values = pages.decode(token, size=1)
+    return values[0] if values else None
+
+
+def id_place(token: str) -> UUID | None:
+    """For lists in the order of their ids."""
+    values = pages.decode(token, size=1)
+    try:
+        return UUID(values[0]) if values else None
+    except ValueError:
+        raise InvalidPageToken from None
+
+
 def cut(items: Sequence[_T], *, size: int, place: Callable[[_T], Sequence[str]]) -> tuple[Sequence[_T], str]:
     """A page of `size`, and the token of the next one if more than that were found."""
     if len(items) <= size:

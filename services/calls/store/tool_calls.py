@@ -83,6 +83,26 @@ async def find_results(
     }
 
 
+async def find_last_result(
+    conn: Connection, name: str, *, org_id: UUID, provider: str, provider_call_id: str
+) -> str | None:
+    """Of the tool's last use in the call that succeeded."""
+    result: str | None = await conn.fetchval(
+        """
+        SELECT result
+          FROM calls.tool_calls
+         WHERE org_id = $1 AND provider = $2 AND provider_call_id = $3 AND name = $4 AND status = 'SUCCEEDED'
+         ORDER BY executed_at DESC, ordinal DESC
+         LIMIT 1
+        """,
+        org_id,
+        provider,
+        provider_call_id,
+        name,
+    )
+    return result
+
+
 async def list_of_call(conn: Connection, call: Call, *, limit: int) -> list[ToolCall]:
     """In the order in which they were asked for."""
     rows = await conn.fetch(

@@ -26,3 +26,12 @@ class Suppression:
     channel: Channel
     source: Source
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOut:
+    """What somebody said during a call."""
+
+    org_id: UUID
+    phone_number: str
+    channel: Channel

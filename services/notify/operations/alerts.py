@@ -19,14 +19,35 @@ async def raise_alerts(conn: Connection, lead: Lead, *, previous_priority: str) 
     for policy in await alerts.policies_for(conn, org_id=lead.org_id, priority=lead.priority):
         alert_id = await alerts.insert_alert(conn, policy_id=policy.id, lead=lead)
         if alert_id is not None:
-            await messages.insert(
-                conn,
-                org_id=lead.org_id,
-                recipients=policy.recipients,
-                body=render(policy.template, lead),
-                traceparent=current_traceparent(),
-                alert_id=alert_id,
-            )
+            await _queue(conn, policy, lead, alert_id=alert_id)
+
+
+async def raise_requested_alerts(conn: Connection, lead: Lead) -> None:
+    """For an assistant that asks for it: once per policy, priority and call, so that a caller who calls again
+    about the same lead is heard again. Within the caller's transaction, as the worker role."""
+    for policy in await alerts.policies_for(conn, org_id=lead.org_id, priority=lead.priority):
+        alert_id = await alerts.insert_alert(conn, policy_id=policy.id, lead=lead)
+        if alert_id is not None:
+            await _queue(conn, policy, lead, alert_id=alert_id)
+        elif alert_id := await alerts.find_of_another_call(conn, policy_id=policy.id, lead=lead):
+            await _queue(conn, policy, lead, alert_id=alert_id, once=f"alert:{alert_id}:{lead.call_id}")
+
+
+async def _queue(
+    conn: Connection, policy: AlertPolicy, lead: Lead, *, alert_id: UUID, once: str = ""
+) -> None:
+    """One message per recipient; at most one for each `once` that is not empty."""
+    body = render(policy.template, lead)
+    for recipient in policy.recipients:
+        await messages.insert(
+            conn,
+            org_id=lead.org_id,
+            recipients=[recipient],
+            body=body,
+            traceparent=current_traceparent(),
+            idempotency_key=once and f"{once}:{recipient}",
+            alert_id=alert_id,
+        )
 
 
 async def create_policy(

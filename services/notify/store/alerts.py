@@ -118,6 +118,22 @@ async def insert_alert(conn: Connection, *, policy_id: UUID, lead: Lead) -> UUID
     return alert_id
 
 
+async def find_of_another_call(conn: Connection, *, policy_id: UUID, lead: Lead) -> UUID | None:
+    """The alert of this policy, lead and priority, if it was raised in an earlier call."""
+    alert_id: UUID | None = await conn.fetchval(
+        """
+        SELECT id
+          FROM notify.alerts
+         WHERE policy_id = $1 AND lead_id = $2 AND priority = $3 AND call_id <> $4
+        """,
+        policy_id,
+        lead.id,
+        lead.priority,
+        lead.call_id,
+    )
+    return alert_id
+
+
 async def find_alert(conn: Connection, *, alert_id: UUID) -> Alert | None:
     row = await conn.fetchrow(
         """

@@ -154,6 +154,7 @@ async def test_what_must_not_change_is_append_only_by_grant(database: Database) 
     append_only = [
         "calls.provider_events",
         "calls.call_events",
+        "calls.rule_changes",
         *(f"{service}.outbox" for service in SERVICES),
     ]
     for table in append_only:

@@ -8,11 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from callplane.calls.v2 import (
+    adjustments_pb2_grpc,
     calls_pb2_grpc,
     intake_pb2,
     intake_pb2_grpc,
     leads_pb2_grpc,
     rules_pb2_grpc,
+    services_pb2_grpc,
+    transfers_pb2_grpc,
 )
 from libs import pg
 from libs.environment import Secret
@@ -108,6 +111,18 @@ class Service:
     @property
     def rules(self) -> rules_pb2_grpc.RuleServiceStub:
         return rules_pb2_grpc.RuleServiceStub(self.peer.channel)
+
+    @property
+    def adjustments(self) -> adjustments_pb2_grpc.PricingAdjustmentServiceStub:
+        return adjustments_pb2_grpc.PricingAdjustmentServiceStub(self.peer.channel)
+
+    @property
+    def services(self) -> services_pb2_grpc.ServiceRuleServiceStub:
+        return services_pb2_grpc.ServiceRuleServiceStub(self.peer.channel)
+
+    @property
+    def transfers(self) -> transfers_pb2_grpc.TransferDestinationServiceStub:
+        return transfers_pb2_grpc.TransferDestinationServiceStub(self.peer.channel)
 
     @property
     def leads(self) -> leads_pb2_grpc.LeadServiceStub:

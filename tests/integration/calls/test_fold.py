@@ -15,6 +15,7 @@ from google.protobuf import any_pb2
 from callplane.events.v1 import events_pb2
 from libs import failpoints
 from libs.pg import transaction
+from services.calls.domain.business_hours import BusinessHours, Opening
 from services.calls.domain.call import Priority
 from services.calls.domain.messages import Message
 from services.calls.domain.rules import PriorityRule
@@ -312,23 +313,40 @@ async def test_a_report_with_fewer_lines_shortens_the_transcript(house: House) -
 
 async def test_a_changed_rule_counts_within_seconds(house: House) -> None:
     rule = PriorityRule(name="any", position=1, priority=Priority.P3, reason="first", sla_seconds=60)
-    created = await house.rules.create_priority_rule(ORG, rule)
+    created = await house.rules.priority.create(ORG, rule, by="key:1")
     await house.told(report("c-1", lines=FLOODED))
-    await house.rules.update_priority_rule(
-        ORG,
-        created.id,
-        position=None,
-        active=None,
-        keywords=(),
-        value_min=None,
-        priority=Priority.P2,
-        reason="second",
-        sla_seconds=None,
-    )
+    changes = {"priority": Priority.P2, "reason": "second"}
+    await house.rules.priority.update(ORG, created.id, changes, by="key:1")
     await house.told(report("c-2", lines=FLOODED))
 
     assert ("P3", "first") == _judgement(await house.call("c-1"))
     assert ("P2", "second") == _judgement(await house.call("c-2"))
+
+
+async def test_the_time_to_react_may_run_in_business_hours_only(house: House) -> None:
+    """RU-1: the customer type of the caller and the business-hours flag of the rule."""
+    rule = PriorityRule(
+        name="shops",
+        position=1,
+        customer_type="commercial",
+        business_hours_only=True,
+        priority=Priority.P2,
+        reason="shop",
+        sla_seconds=3600,
+    )
+    await house.rules.priority.create(ORG, rule, by="key:1")
+    # The call ends on a Thursday at 7:47 in UTC.
+    hours = BusinessHours(weekly=(Opening(day=4, opens=9 * 60, closes=12 * 60),))
+    await house.rules.business_hours.put(ORG, hours, by="key:1")
+    await house.told(report("c-1", lines=FLOODED, structured_data={"typeClient": "Commercial"}))
+    await house.told(report("c-2", lines=FLOODED, structured_data={"typeClient": "autre"}))
+
+    call, other = await house.call("c-1"), await house.call("c-2")
+
+    assert ("P2", "shop") == _judgement(call)
+    assert "2025-11-13T10:00:00+00:00" == call["sla_due_at"].isoformat()
+    assert call["sla_seconds"] == (call["sla_due_at"] - call["ended_at"]).total_seconds()
+    assert "no_rule" == other["priority_reason"]
 
 
 def _judgement(call: dict[str, Any]) -> tuple[str, str]:

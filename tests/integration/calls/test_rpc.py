@@ -238,7 +238,7 @@ async def test_classification(told: Service) -> None:
 async def test_rules_are_kept_by_their_organization(service: Service) -> None:
     metadata = service.as_org(scopes=["rules:read", "rules:write"])
     request = rules_pb2.InstallRulePackRequest(name=PACK)
-    assert [23, 0] == [
+    assert [36, 0] == [
         (await service.rules.InstallRulePack(request, metadata=metadata)).added for _ in range(2)
     ]
     unknown = rules_pb2.InstallRulePackRequest(name="plumbing")

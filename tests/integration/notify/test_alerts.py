@@ -7,7 +7,8 @@ import pytest
 
 from callplane.events.v1 import events_pb2
 from callplane.notify.v2 import messages_pb2
-from tests.integration.notify.harness import ON_CALL, Service
+from libs.rpc import to_service_error
+from tests.integration.notify.harness import ON_CALL, Service, lead_snapshot
 from tests.support.waiting import eventually
 
 SECOND = "+15145550188"
@@ -136,3 +137,49 @@ async def test_a_lead_that_cannot_be_read_does_not_hold_up_the_others(service: S
     await service.lead_created()
 
     assert 1 == len(await texts(service, 1))
+
+
+async def alert_requested(service: Service, *, priority: str = "P1", **fields: str) -> events_pb2.Event:
+    lead = lead_snapshot(priority="P4", **fields)
+    data = events_pb2.AlertRequested(lead=lead, priority=priority, message="The cellar is full.")
+    return await service.tell("callplane.alert.requested.v1", lead.id, data)
+
+
+async def test_what_an_assistant_asks_for_is_texted_to_the_people_on_call(service: Service) -> None:
+    """RU-5: sendSMSAlert reaches those whom the policies of its priority name, once per call."""
+    await service.policy(template="{priority}: {problem_description}")
+    lead_id, call_id = str(uuid4()), str(uuid4())
+    event = await alert_requested(service, lead_id=lead_id, call_id=call_id)
+    await service.calls.repeat(event)
+    await alert_requested(service, lead_id=lead_id, call_id=call_id)
+    await alert_requested(service, lead_id=lead_id, call_id=str(uuid4()))
+    await alert_requested(service, priority="P3")
+    await service.lead_created(priority="P2", problem_description="The end")
+
+    sent = await texts(service, 3)
+
+    assert ["P1: The cellar is full."] * 2 + ["P2: The end"] == sorted(sent)
+    assert 2 == len(await alerts(service))
+
+
+async def test_an_opt_out_during_a_call_counts_at_once(service: Service) -> None:
+    """RU-5: recordOptOut; the campaigns hear of it like of every other."""
+    data = events_pb2.OptOutRecorded(phone_number=SECOND, channel="ALL", call_id=str(uuid4()))
+    event = await service.tell("callplane.opt_out.recorded.v1", data.call_id, data)
+    await service.calls.repeat(event)
+    request = messages_pb2.ListSuppressionsRequest(phone_number=SECOND)
+
+    async def listed() -> list[messages_pb2.Suppression]:
+        found = await service.suppressions.ListSuppressions(request, metadata=service.metadata)
+        return list(found.suppressions)
+
+    [suppression] = await eventually(listed)
+    assert (messages_pb2.Suppression.ALL, "call") == (suppression.channel, suppression.source)
+    queued = messages_pb2.SendMessageRequest(to=SECOND, body="Hello")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await service.messages.SendMessage(queued, metadata=service.metadata)
+    assert "RECIPIENT_SUPPRESSED" == to_service_error(refused.value).reason
+    rows = await service.database.fetch(
+        "SELECT id FROM notify.outbox WHERE type = 'callplane.suppression.created.v1'"
+    )
+    assert 1 == len(rows)

@@ -1,13 +1,21 @@
 """Judging by keywords and value, with the seeded pack."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from services.calls.domain.call import Priority
+from services.calls.domain.priority import UNJUDGED, Judgement, Request, judge
 from services.calls.domain.rule_packs import RULE_PACKS
-from services.calls.domain.rules import UNJUDGED, PriorityRule, RuleBook, judge
+from services.calls.domain.rules import PriorityRule, RuleBook
 from services.calls.domain.text import contains_any, folded, key_of
 
 PACK = RULE_PACKS["drain_cleaning_quebec"]
+NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
+
+
+def judged(rules: RuleBook, text: str, *, value: float) -> Judgement:
+    return judge(rules, Request(description=text, value=value, at=NOW))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +46,8 @@ PACK = RULE_PACKS["drain_cleaning_quebec"]
     ],
 )
 def test_the_seeded_pack(text: str, value: float, priority: str, reason: str, sla_seconds: int) -> None:
-    judgement = judge(PACK, text=text, value=value)
+    """RU-4: priorities of the pack, in the words of callers."""
+    judgement = judged(PACK, text, value=value)
 
     assert (priority, reason, sla_seconds) == (judgement.priority, judgement.reason, judgement.sla_seconds)
 
@@ -53,12 +62,12 @@ def test_the_first_rule_that_matches_decides() -> None:
         ]
     )
 
-    assert "a" == judge(rules, text="a leak", value=0).reason
-    assert "b" == judge(rules, text="else", value=0).reason
+    assert "a" == judged(rules, "a leak", value=0).reason
+    assert "b" == judged(rules, "else", value=0).reason
 
 
 def test_without_a_matching_rule_nothing_is_urgent() -> None:
-    assert UNJUDGED == judge(RuleBook(), text="inondation", value=10_000)
+    assert UNJUDGED == judged(RuleBook(), "inondation", value=10_000)
 
 
 def test_a_rule_with_a_value_alone_does_not_match_by_text() -> None:
@@ -68,8 +77,8 @@ def test_a_rule_with_a_value_alone_does_not_match_by_text() -> None:
         ]
     )
 
-    assert UNJUDGED == judge(rules, text="anything", value=9)
-    assert "v" == judge(rules, text="anything", value=10).reason
+    assert UNJUDGED == judged(rules, "anything", value=9)
+    assert "v" == judged(rules, "anything", value=10).reason
 
 
 def test_folding() -> None:

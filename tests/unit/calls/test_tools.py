@@ -1,6 +1,7 @@
 """Tools: whatever shape the request has, the answer is one line."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from services.calls.domain.rules import RuleBook
 from services.calls.domain.tools import ToolUse, legacy_use, run, tool_uses
 
 PACK = RULE_PACKS["drain_cleaning_quebec"]
+# A Friday morning in Montreal.
+NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 
 
 def use(name: str, arguments: Any) -> ToolUse:
@@ -73,7 +76,7 @@ def test_quotes() -> None:
         "complexity": "complex",
     }
 
-    result = run(use("calculateQuote", arguments), PACK)
+    result = run(use("calculateQuote", arguments), PACK, now=NOW)
 
     assert result.succeeded
     assert "\n" not in result.text
@@ -83,7 +86,9 @@ def test_quotes() -> None:
 
 
 def test_judgements() -> None:
-    result = run(use("classifyPriority", {"description": "Un débordement!", "estimatedValue": "200"}), PACK)
+    result = run(
+        use("classifyPriority", {"description": "Un débordement!", "estimatedValue": "200"}), PACK, now=NOW
+    )
 
     assert '{"priority":"P1","reason":"urgence_immediate","slaSeconds":0}' == result.text
 
@@ -100,13 +105,16 @@ def test_judgements() -> None:
         ("classifyPriority", {"description": ""}),
         ("classifyPriority", {"description": "x", "estimatedValue": -1}),
         ("classifyPriority", {"description": "x", "estimatedValue": "much"}),
-        ("dropTables", {}),
-        ("", {}),
-        ("two\nlines", {}),
+        ("validateServiceRequest", {}),
+        ("validateServiceRequest", {"service": ["piscines"]}),
+        ("validateServiceRequest", {"service": "piscines", "language": "de"}),
+        ("evaluateScheduling", {"serviceType": 5}),
+        ("evaluateScheduling", {"priority": "P9"}),
+        ("evaluateScheduling", {"urgency": "soon"}),
     ],
 )
 def test_bad_requests_are_answered_with_words(name: str, arguments: Any) -> None:
-    result = run(use(name, arguments), PACK)
+    result = run(use(name, arguments), PACK, now=NOW)
 
     assert not result.succeeded
     assert result.text
@@ -114,10 +122,10 @@ def test_bad_requests_are_answered_with_words(name: str, arguments: Any) -> None
 
 
 def test_without_a_price_the_tool_says_so() -> None:
-    assert not run(use("calculateQuote", {"serviceType": "x"}), RuleBook()).succeeded
+    assert not run(use("calculateQuote", {"serviceType": "x"}), RuleBook(), now=NOW).succeeded
 
 
 def test_the_predecessor_of_tool_calls() -> None:
-    found = legacy_use({"functionCall": {"name": "f", "parameters": {"a": 1}}})
+    found = legacy_use({"functionCall": {"name": "f", "parameters": {"a": 1}}}, use_id="x")
 
-    assert ToolUse(id="", name="f", arguments={"a": 1}) == found
+    assert ToolUse(id="x", name="f", arguments={"a": 1}) == found
