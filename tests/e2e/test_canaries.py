@@ -28,6 +28,8 @@ PEOPLE = (PHONE, CONTACT, NAME, EMAIL, ADDRESS, SENTENCE)
 WRONG_KEY = api_keys.generate(lambda alphabet: alphabet[7])
 WRONG_SECRET = "canary-wrong-webhook-secret"
 CHOSEN_SECRET = "canary-chosen-secret-of-a-source"
+ACCOUNT_KEY = "canary-private-key-of-a-provider-account"
+ACCOUNT_WEBHOOK_SECRET = "canary-webhook-secret-of-a-provider-account"
 HEADER_SECRET = "canary-x-vapi-secret-in-a-body"
 TWILIO_TOKEN = "canary-twilio-auth-token-in-a-body"
 NESTED_SECRET = "canary-api-key-in-the-arguments"
@@ -85,6 +87,7 @@ async def make_secrets(told: Told) -> None:
     rotated = await told.ask("POST", f"/v2/webhooks/{webhook['id']}:rotateSecret", json={})
     told.secrets |= {rotated["secret"]} - {""}
     await make_source_secrets(told)
+    await make_account_keys(told)
 
 
 async def make_source_secrets(told: Told) -> None:
@@ -101,6 +104,21 @@ async def make_source_secrets(told: Told) -> None:
         refused = {"secret": CHOSEN_SECRET, "overlapHours": 9999}
         await told.ask("POST", f"/v2/sources/{source['id']}:rotateSecret", json=refused)
     told.secrets.add(CHOSEN_SECRET)
+
+
+async def make_account_keys(told: Told) -> None:
+    """One that the provider refuses and one that is stored untried, with a secret for its webhooks."""
+    fields = {"provider": "vapi", "lines": 1, "webhookUrl": told.stack.ready["sources"]["vapi"]["url"]}
+    secrets = {"apiKey": ACCOUNT_KEY, "webhookSecret": ACCOUNT_WEBHOOK_SECRET}
+    await told.ask("POST", "/v2/providerAccounts", json={"name": "canary refused", **fields, **secrets})
+    stored = {"name": "canary stored", "skipCheck": True, **fields, **secrets}
+    account = await told.ask("POST", "/v2/providerAccounts", json=stored)
+    path = f"/v2/providerAccounts/{account['id']}"
+    await told.ask("POST", f"{path}:check", json={})
+    # Other stories shall not call through it.
+    await told.ask("PATCH", path, json={"active": False})
+    await told.ask("PATCH", path, json={"apiKey": f"{ACCOUNT_KEY} with a blank"})
+    told.secrets |= {ACCOUNT_KEY, ACCOUNT_WEBHOOK_SECRET}
 
 
 def _echoing() -> list[bytes]:

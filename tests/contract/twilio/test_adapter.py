@@ -1,6 +1,7 @@
 """What only the real adapter has: a circuit breaker, limits, and requests as Twilio wants them."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,10 @@ import pytest
 from services.notify.domain.messages import NotSent, Sent, Unknown, Verdict
 from services.notify.errors import MessageProviderUnavailable
 from tests.contract.twilio.conftest import SandboxWorld, adapter, new_message
+
+# A good answer and 64 MiB of spaces, in 64 KiB.
+BOMB = gzip.compress(b'{"sid":"SM1","status":"queued"' + b" " * 64 * 1024 * 1024 + b"}")
+PACKED = b"HTTP/1.1 201 Created\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB) + BOMB
 
 
 @asynccontextmanager
@@ -82,9 +87,11 @@ async def test_nobody_at_the_other_end_is_surely_not_sent_and_opens_the_circuit(
         (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", "HTTP_302"),
         (b"HTTP/1.1 201 Created\r\ncontent-length: 999\r\n\r\n{", "CONNECTION_LOST"),
         (b"nonsense\r\n\r\n", "CONNECTION_LOST"),
+        (PACKED, "UNREADABLE_ANSWER"),
     ],
 )
 async def test_an_answer_that_cannot_be_read_leaves_it_unknown(raw: bytes, word: str) -> None:
+    """B17: also one that is packed against our wish; it is not unpacked."""
     async with answering(raw) as url:
         twilio = adapter(url)
         outcome = await twilio.send(new_message())

@@ -175,6 +175,7 @@ async def test_a_refused_connection_is_a_refusal() -> None:
     ],
 )
 async def test_an_answer_that_is_none_leaves_the_call_unknown(answer: bytes, reason: str) -> None:
+    """B17: also one that is packed against our wish."""
     async with answering(answer) as world:
         assert await place(world, order()) == Unknown(reason=reason)
         assert world.connections == 1

@@ -345,6 +345,7 @@ QUOTE = tool_use(
 
 
 async def test_tools_are_answered_and_run_once(told: Service, database: Database) -> None:
+    """IN-7: one row per tool call id, whatever comes again; a failure is an answer too."""
     body = tool_calls(
         "c-9", QUOTE, tool_use("toolu_2", "launchMissiles", {}), tool_use("call_3", "classifyPriority", "{")
     )
@@ -379,6 +380,7 @@ async def test_a_repeat_gets_the_stored_answer_even_if_the_rules_changed(
 
 
 async def test_repeats_at_the_same_moment_agree(told: Service, database: Database) -> None:
+    """IN-7: executed once, by whoever was first."""
     answers = await asyncio.gather(*(told.answer(tool_calls("c-9", QUOTE, at=at)) for at in range(10)))
 
     assert 1 == len(set(answers))

@@ -1,6 +1,7 @@
 """Requests to endpoints, over real sockets and a resolver that lies."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.responses import Response
 
-from services.notify.domain.webhooks import AttemptError
+from services.notify.domain.webhooks import RESPONSE_CHARACTERS_MAX, AttemptError
 from services.notify.endpoint import EndpointClient
 from services.notify.errors import WebhookUrlRefused
 from tests.integration.notify.harness import Receiver
@@ -95,6 +96,19 @@ async def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
         result = await endpoint.post(receiver.url, headers={}, body="{}")
 
     assert (307, AttemptError.REDIRECTED, 1) == (result.status_code, result.error, len(receiver.received))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br", "zstd"])
+async def test_a_packed_answer_is_not_unpacked(receiver: Receiver, encoding: str) -> None:
+    """B17: of what an endpoint sends back, only the beginning is kept, as it came."""
+    bomb = gzip.compress(b"0" * 16 * 1024 * 1024)
+    receiver.answers = [Response(bomb, headers={"content-encoding": encoding})]
+    async with client(allow_loopback=True) as endpoint:
+        result = await endpoint.post(receiver.url, headers={}, body="{}")
+
+    assert (200, AttemptError.NONE) == (result.status_code, result.error)
+    assert "00000000" not in result.response_body
+    assert len(result.response_body) <= RESPONSE_CHARACTERS_MAX
 
 
 async def test_an_endpoint_that_does_not_answer_is_left_in_time(receiver: Receiver) -> None:

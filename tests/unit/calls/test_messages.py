@@ -80,6 +80,7 @@ def test_moments(told: object, expected: str | None) -> None:
 
 
 def test_the_lines_of_a_report() -> None:
+    """IN-6: role, words and time of each; what is no line is left out."""
     told = telling_of(
         read_message(
             report(
