@@ -31,10 +31,9 @@ class Arguments:
             raise BadArguments(f"{name} must be text.")
         return told.strip()[:length_max]
 
-    def first_text(self, *names: str) -> str:
-        """Under the first of these names that was sent."""
-        sent = next((name for name in names if self._told.get(name) is not None), names[0])
-        return self.text(sent)
+    def sent(self, *names: str) -> str:
+        """The first of these names that was sent; the first one if none was."""
+        return next((name for name in names if self._told.get(name) is not None), names[0])
 
     def flag(self, name: str) -> bool:
         """False if it was not sent."""

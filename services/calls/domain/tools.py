@@ -174,7 +174,8 @@ def _classify_priority(arguments: Arguments, rules: RuleBook, now: datetime) -> 
 
 def _validate_service(arguments: Arguments, rules: RuleBook, _now: datetime) -> dict[str, Any]:
     language = arguments.language(default=rules.business_hours.language)
-    found = accept(rules, arguments.first_text("service", "serviceType"), language=language)
+    service = arguments.text(arguments.sent("service", "serviceType"))
+    found = accept(rules, service, language=language)
     return {"accepted": found.accepted, "reason": found.verdict.lower(), "message": found.message}
 
 

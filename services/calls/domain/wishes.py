@@ -107,9 +107,10 @@ def _lead(arguments: Arguments, rules: RuleBook, _now: datetime) -> LeadWish:
 
 
 def _callback(arguments: Arguments, rules: RuleBook, now: datetime) -> CallbackWish:
-    at = arguments.moment("time", rules.business_hours)
+    name = arguments.sent("time", "at")
+    at = arguments.moment(name, rules.business_hours)
     if not now - _CALLBACK_LATE_MAX <= at <= now + timedelta(days=_CALLBACK_DAYS_MAX):
-        raise BadArguments(f"time must lie within the next {_CALLBACK_DAYS_MAX} days.")
+        raise BadArguments(f"{name} must lie within the next {_CALLBACK_DAYS_MAX} days.")
     return CallbackWish(
         call_back_at=max(at, now),
         reason=arguments.text("reason", default="", length_max=_NOTES_LENGTH_MAX),

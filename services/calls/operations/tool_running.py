@@ -69,6 +69,7 @@ class RunningTools:
         self._rules = rules
         self._effects = effects
         self._now = now
+        self._known: Call | None = None
 
     async def run(self, use: ToolUse) -> ToolResult:
         """What the model sent wrong is part of the result."""
@@ -93,7 +94,9 @@ class RunningTools:
         return await self._effects.fulfil(self._conn, wish, call, self._rules, now=self._now)
 
     async def _call(self) -> Call | None:
-        message = read(self._webhook.body)
-        if isinstance(message, Unreadable):
-            return None
-        return await lock_call(self._conn, self._webhook, message, now=self._now)
+        """Locked by the first tool that needs it; None if the webhook names none."""
+        if self._known is None:
+            message = read(self._webhook.body)
+            if not isinstance(message, Unreadable):
+                self._known = await lock_call(self._conn, self._webhook, message, now=self._now)
+        return self._known

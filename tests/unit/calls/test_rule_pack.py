@@ -49,6 +49,27 @@ def test_every_service_has_its_window_at_every_priority(service: str, priority: 
     assert [] == found["requirements"]
 
 
+@pytest.mark.parametrize("kinds", list(product((False, True), repeat=4)))
+def test_the_most_urgent_word_decides(kinds: tuple[bool, bool, bool, bool]) -> None:
+    """RU-4: P1 before P2 before P3, whatever else is said and however much it is worth; else P4."""
+    flood, municipal, relining, dear = kinds
+    said = [
+        "un RELINING à faire" if relining else "un évier lent",
+        "pour la Ville de Laval" if municipal else "pour moi",
+        "il y a un DEBORDEMENT" if flood else "sans presse",
+    ]
+
+    found = answer("classifyPriority", description=", ".join(said), estimatedValue=3000 if dear else 2999)
+
+    expected = (
+        ("P1", "urgence_immediate", 0) if flood
+        else ("P2", "municipal", 120) if municipal
+        else ("P3", "high_value", 3600) if relining or dear
+        else ("P4", "standard", 1800)
+    )  # fmt: skip
+    assert expected == (found["priority"], found["reason"], found["slaSeconds"])
+
+
 @pytest.mark.parametrize("urgent", [True, "true"])
 def test_an_urgent_request_of_no_known_priority_is_done_the_same_day(urgent: Any) -> None:
     found = answer("evaluateScheduling", serviceType="gainage", urgency=urgent)
