@@ -32,13 +32,14 @@ WITH call AS MATERIALIZED (
 ), filled_calls AS (
     INSERT INTO calls.calls (
            id, org_id, provider, provider_call_id, direction, status, outcome, customer_number, customer_name,
-           campaign_id, ended_reason, summary, priority, sla_seconds, started_at, ended_at, duration_seconds,
-           cost_usd, last_status_at, connected, reported_at, transcript_source, transcript_lines, facts,
-           created_at, updated_at)
+           campaign_id, ended_reason, recording_url, summary, priority, sla_seconds, started_at, ended_at,
+           duration_seconds, cost_usd, last_status_at, connected, reported_at, transcript_source,
+           transcript_lines, facts, created_at, updated_at)
     SELECT id, $1, 'vapi', provider_call_id, direction, status, 'HUMAN',
            '+1438' || lpad((number % 200000)::text, 7, '0'), 'Customer ' || number % 200000,
            CASE WHEN direction = 'OUTBOUND' THEN md5('campaign ' || number % 400)::uuid::text ELSE '' END,
-           'customer-ended-call', repeat('Water in the basement. ', 8), 'P' || 1 + number % 4, 3600, begun_at,
+           'customer-ended-call', 'https://storage.example.com/' || provider_call_id,
+           repeat('Water in the basement. ', 8), 'P' || 1 + number % 4, 3600, begun_at,
            begun_at + interval '60 seconds', 60, 0.1234, begun_at + interval '60 seconds', true,
            begun_at + interval '61 seconds', 'REPORT', 0,
            jsonb_build_object('status', jsonb_build_array(3, 1, status), 'ended_reason',

@@ -90,10 +90,12 @@ async def read_after(conn: Connection, schema: str, cursor: str, limit: int) -> 
     xid, position = _parse(cursor)
     rows = await conn.fetch(
         f"""
-        SELECT xid::text AS xid, position, id, type, subject, org_id, time, traceparent, data
-          FROM {checked(schema)}.outbox
-         WHERE (xid, position) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-         ORDER BY xid, position
+        SELECT event.xid::text AS xid_text, event.position, event.id, event.type, event.subject, event.org_id,
+               event.time, event.traceparent, event.data
+          FROM {checked(schema)}.outbox AS event
+         WHERE (event.xid, event.position) > ($1::text::xid8, $2)
+           AND event.xid < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY event.xid, event.position
          LIMIT $3
         """,
         xid,
@@ -105,7 +107,7 @@ async def read_after(conn: Connection, schema: str, cursor: str, limit: int) -> 
     # Two transactions that met at a lock may have got their ids in the other order than their turns; both
     # become readable at the same instant, and positions tell the turns.
     in_order = sorted(rows, key=lambda row: row["position"])
-    return Page(events=tuple(map(_event, in_order)), cursor=f"{rows[-1]['xid']}.{rows[-1]['position']}")
+    return Page(events=tuple(map(_event, in_order)), cursor=f"{rows[-1]['xid_text']}.{rows[-1]['position']}")
 
 
 def _parse(cursor: str) -> tuple[str, int]:

@@ -67,6 +67,18 @@ async def list_targets(conn: Connection, *, limit: int) -> list[SweepTarget]:
     it."""
     rows = await conn.fetch(
         """
+        -- Each organization once, from one to the next: there may be a million calls.
+        WITH RECURSIVE organizations AS (
+            (SELECT org_id FROM calls.own_facts ORDER BY org_id LIMIT 1)
+             UNION ALL
+            SELECT (SELECT own.org_id
+                      FROM calls.own_facts AS own
+                     WHERE own.org_id > organizations.org_id
+                     ORDER BY own.org_id
+                     LIMIT 1)
+              FROM organizations
+             WHERE organizations.org_id IS NOT NULL
+        )
         (SELECT id AS account_id, org_id, false AS shared
            FROM calls.provider_accounts
           WHERE active AND credentials IS NOT NULL
@@ -80,11 +92,12 @@ async def list_targets(conn: Connection, *, limit: int) -> list[SweepTarget]:
                    ORDER BY created_at, id
                    LIMIT 1)
                   UNION ALL
-                 (SELECT NULL, own.org_id, 2
-                    FROM calls.own_facts AS own
-                   WHERE NOT EXISTS (SELECT FROM calls.provider_accounts AS account
-                                      WHERE account.org_id = own.org_id AND account.active)
-                   ORDER BY own.org_id
+                 (SELECT NULL, org_id, 2
+                    FROM organizations
+                   WHERE org_id IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM calls.provider_accounts AS account
+                                      WHERE account.org_id = organizations.org_id AND account.active)
+                   ORDER BY org_id
                    LIMIT 1)) AS users
           ORDER BY turn
           LIMIT 1)

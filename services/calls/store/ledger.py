@@ -68,7 +68,8 @@ async def read_after(conn: Connection, place: Place, *, limit: int) -> tuple[lis
     and the horizon below which nothing can be added any more must come from the same snapshot."""
     rows = await conn.fetch(
         """
-        SELECT id, org_id, source_id, provider, body, received_at, traceparent, xid::text AS xid, position
+        SELECT summed.id, summed.org_id, summed.source_id, summed.provider, summed.body, summed.received_at,
+               summed.traceparent, summed.xid::text AS xid, summed.position
           FROM (SELECT id, org_id, source_id, provider, body, received_at, traceparent, xid, position,
                        sum(octet_length(body)) OVER (ORDER BY xid, position) AS bytes,
                        row_number() OVER (ORDER BY xid, position) AS turn
@@ -78,8 +79,8 @@ async def read_after(conn: Connection, place: Place, *, limit: int) -> tuple[lis
                            AND xid < pg_snapshot_xmin(pg_current_snapshot())
                          ORDER BY xid, position
                          LIMIT $3) AS next) AS summed
-         WHERE bytes <= $4 OR turn = 1
-         ORDER BY xid, position
+         WHERE summed.bytes <= $4 OR summed.turn = 1
+         ORDER BY summed.xid, summed.position
         """,
         place.xid,
         place.position,

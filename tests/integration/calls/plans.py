@@ -79,6 +79,12 @@ SELECT '{org}', id, id, '+1438' || number, 'drains',
   FROM numbered;
 INSERT INTO calls.outbox (xid, org_id, type, subject, traceparent, data)
 SELECT '3'::xid8, '{org}', 'callplane.call.ended.v1', id::text, '', '' FROM numbered;
+INSERT INTO calls.provider_accounts (org_id, name, provider, lines)
+VALUES ('{org}', 'main', 'vapi', 10);
+INSERT INTO calls.lost_webhooks (org_id, provider, provider_call_id, type, suspected_at)
+SELECT '{org}', 'vapi', provider_call_id, 'end-of-call-report', created_at
+  FROM numbered
+ WHERE number % 500 = 1;
 UPDATE calls.foldings SET xid = '3', position = {calls} * 4 WHERE name = 'ledger';
 """
 _MULTIPLY = """
@@ -119,13 +125,13 @@ class Asking:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one statement did. `scanned` are tables that were read from end to end; `skipped` are rows that
-    were read and thrown away."""
+    """What one statement did. `scanned` are tables that were read from end to end; `read` is how many rows
+    were read, whether they were of use or not."""
 
     sql: str
     indexes: frozenset[str]
     scanned: frozenset[str]
-    skipped: int
+    read: int
 
     @classmethod
     def of(cls, sql: str, explained: str) -> "Plan":
@@ -140,7 +146,7 @@ class Plan:
                 if node["Node Type"] == "Seq Scan" and node["Schema"] == "calls" and _rows_read(node) > 0
             )
             - SMALL,
-            skipped=int(sum(_rows_skipped(node) for node in nodes)),
+            read=int(sum(_rows_read(node) for node in nodes if "Relation Name" in node)),
         )
 
 
@@ -150,13 +156,10 @@ def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _nodes(child)
 
 
-def _rows_skipped(node: Mapping[str, Any]) -> float:
-    kinds = ("Filter", "Join Filter", "Index Recheck")
-    return float(node["Actual Loops"] * sum(node.get(f"Rows Removed by {kind}", 0) for kind in kinds))
-
-
 def _rows_read(node: Mapping[str, Any]) -> float:
-    return float(node["Actual Loops"] * node["Actual Rows"]) + _rows_skipped(node)
+    kinds = ("Filter", "Join Filter", "Index Recheck")
+    removed = sum(node.get(f"Rows Removed by {kind}", 0) for kind in kinds)
+    return float(node["Actual Loops"] * (node["Actual Rows"] + removed))
 
 
 async def plans(

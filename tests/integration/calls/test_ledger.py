@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 
 from libs import failpoints
+from libs.pg import transaction
 from services.calls.operations.reading import Reading
+from services.calls.store import ledger
 from tests.integration.calls.harness import ORG, OTHER_ORG, House
 from tests.support.vapi_messages import message, status_update, whole_call
 
@@ -95,3 +97,21 @@ async def test_what_became_of_webhooks_is_listed_by_state(house: House) -> None:
 
     assert [] == await listed("PENDING")
     assert [("c-3", "FOLDED"), ("c-2", "FOLDED"), ("c-1", "FOLDED")] == await listed("FOLDED")
+
+
+async def test_transactions_are_read_in_the_order_of_numbers_not_of_their_digits(house: House) -> None:
+    """As text, 10 comes before 9: the place after a page would be in the middle of it."""
+    await house.post(*(status_update(f"c-{number}", "ringing", at=number) for number in range(4)))
+    await house.database.execute(
+        """
+        SET session_replication_role = replica;
+        UPDATE calls.provider_events SET xid = (8 + right(provider_call_id, 1)::integer)::text::xid8
+        """
+    )
+
+    async with transaction(house.worker_pool) as conn:
+        entries, first = await ledger.read_after(conn, ledger.Place(xid="0", position=0), limit=3)
+        rest, last = await ledger.read_after(conn, first, limit=3)
+
+    assert (3, "10") == (len(entries), first.xid)
+    assert (1, "11") == (len(rest), last.xid)

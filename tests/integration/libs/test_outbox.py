@@ -45,6 +45,23 @@ async def test_events_are_read_in_order_and_pages(calls_worker: pg.Pool) -> None
     assert (first.events[0].org_id, first.events[0].subject) == (ORG, "call-1")
 
 
+async def test_transactions_are_in_the_order_of_numbers_not_of_their_digits(
+    log_database: Database, calls_worker: pg.Pool
+) -> None:
+    """As text, 10 comes before 9: a page would end behind what it left out."""
+    for xid in (8, 9, 10, 11):
+        await append(calls_worker, [event(str(xid))])
+        await log_database.execute(
+            f"UPDATE calls.outbox SET xid = '{xid}' WHERE position = (SELECT max(position) FROM calls.outbox)"  # noqa: S608
+        )
+
+    first = await _read(calls_worker, "", limit=2)
+    second = await _read(calls_worker, first.cursor, limit=2)
+
+    assert [["8", "9"], ["10", "11"]] == [_names(first), _names(second)]
+    assert [] == _names(await _read(calls_worker, second.cursor))
+
+
 async def test_a_late_committer_is_not_skipped(calls_worker: pg.Pool) -> None:
     """The gap of a plain sequence: the earlier number becomes visible after the later one was read."""
     async with pg.transaction(calls_worker) as slow:
