@@ -185,14 +185,12 @@ def _span(method: str, metadata: _Metadata) -> AbstractContextManager[Span]:
 def _validated(request: Any) -> Any:
     if hasattr(request, "__aiter__"):
         return _validated_stream(request)
-    validation.check(request)
-    return request
+    return validation.check(request)
 
 
 async def _validated_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for request in requests:
-        validation.check(request)
-        yield request
+        yield validation.check(request)
 
 
 def _as_service_error(exc: Exception, *, method: str) -> ServiceError:

@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor, RequestInfo
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
@@ -90,7 +90,12 @@ def _provide(service: str, environ: Mapping[str, str]) -> TracerProvider:
             _tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(_tracer_provider)
         metrics.set_meter_provider(
-            MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()])
+            MeterProvider(
+                resource=resource,
+                metric_readers=[PrometheusMetricReader()],
+                # Prometheus' text format shows none, and choosing them costs as much as counting.
+                exemplar_filter=AlwaysOffExemplarFilter(),
+            )
         )
         _instrument()
     return _tracer_provider

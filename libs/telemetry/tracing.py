@@ -1,11 +1,12 @@
 """Spans: our own, and a tracer for instrumentations that keeps exception texts out of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any
 
 from opentelemetry import metrics, trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -28,37 +29,60 @@ def meter() -> metrics.Meter:
 
 def current_traceparent() -> str:
     """The W3C header of the current span; empty outside of a trace."""
-    carrier: dict[str, str] = {}
-    _W3C.inject(carrier)
-    return carrier.get("traceparent", "")
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return ""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
-@contextmanager
-def span(
-    name: str,
-    *,
-    kind: SpanKind = SpanKind.INTERNAL,
-    attributes: Mapping[str, AttributeValue] | None = None,
-    traceparent: str | None = None,
-    links: Sequence[str] = (),
-) -> Iterator[Span]:
+class span(AbstractContextManager[Span]):  # noqa: N801  it is used as a function
     """A current span. `traceparent`, if there is one, is its parent instead of the current span; `links` are
     traceparents too. An exception marks the span with the exception's type and passes; its text is not
-    recorded."""
-    with tracer().start_as_current_span(
-        name,
-        context=_W3C.extract({"traceparent": traceparent}, context=Context()) if traceparent else None,
-        kind=kind,
-        attributes=dict(attributes or {}),
-        links=[Link(context) for text in links if (context := _span_context(text)).is_valid],
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as started:
-        try:
-            yield started
-        except Exception as exc:
-            mark_failed(started, type(exc).__qualname__)
-            raise
+    recorded.
+
+    Not made of generators, because every webhook has one.
+    """
+
+    __slots__ = ("_attributes", "_kind", "_links", "_name", "_span", "_token", "_traceparent")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        traceparent: str | None = None,
+        links: Iterable[str] = (),
+    ) -> None:
+        self._name = name
+        self._kind = kind
+        self._attributes = attributes
+        self._traceparent = traceparent
+        self._links = links
+
+    def __enter__(self) -> Span:
+        self._span = started = tracer().start_span(
+            self._name,
+            context=_context(self._traceparent) if self._traceparent else None,
+            kind=self._kind,
+            attributes=self._attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        if started.is_recording():
+            for text in self._links:
+                if (linked := _span_context(text)).is_valid:
+                    started.add_link(linked)
+        self._token = attach(trace.set_span_in_context(started))
+        return started
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        detach(self._token)
+        if isinstance(error, Exception):
+            mark_failed(self._span, type(error).__qualname__)
+        self._span.end()
 
 
 def mark_failed(failed: Span, error_type: str) -> None:
@@ -66,9 +90,12 @@ def mark_failed(failed: Span, error_type: str) -> None:
     failed.set_status(Status(StatusCode.ERROR))
 
 
+def _context(traceparent: str) -> Context:
+    return _W3C.extract({"traceparent": traceparent}, context=Context())
+
+
 def _span_context(traceparent: str) -> SpanContext:
-    extracted = _W3C.extract({"traceparent": traceparent}, context=Context())
-    return trace.get_current_span(extracted).get_span_context()
+    return trace.get_current_span(_context(traceparent)).get_span_context()
 
 
 # Every transaction has them, and they say no more than the statements between them.

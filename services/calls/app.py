@@ -89,8 +89,8 @@ async def running(config: Config) -> AsyncIterator[Running]:
 
         rule_books = RuleBooks()
         folder_fold = Fold(pools.workers, Record(rule_books))
-        folder = Folder(folder_fold, pools.workers)
-        ingest = Ingest(pools.workers, provider=PROVIDER, wake_folder=folder.wake)
+        ingest = Ingest(pools.workers, provider=PROVIDER, wake_folder=lambda: folder.wake())  # noqa: PLW0108  it comes after
+        folder = Folder(folder_fold, pools.workers, crowded=lambda: ingest.crowded)
         routing = Routing(default_assistant_id=config.default_assistant_id)
         answers = Answers(
             pools.answers,

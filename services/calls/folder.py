@@ -2,6 +2,8 @@
 the lease."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
 from libs.loops import Loop
@@ -15,12 +17,22 @@ _INTERVAL_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = (0.02, 0.08, 0.3)
 
 
-class Folder:
-    """`pool` is the worker role's; `run()` takes one of its connections for good."""
+# Beside a crowd the folder takes this share of the time, until the record is so far behind the ledger.
+_SHARE_OF_TIME: Final = 0.2
+_PAUSE_SECONDS_MAX: Final = 2.0
+_BEHIND_SECONDS_MAX: Final = 30.0
 
-    def __init__(self, fold: Fold, pool: Pool) -> None:
+
+class Folder:
+    """`pool` is the worker role's; `run()` takes one of its connections for good. `crowded` says whether
+    webhooks are waiting to be stored: they go first, because their senders wait, and what is stored does
+    not get lost."""
+
+    def __init__(self, fold: Fold, pool: Pool, *, crowded: Callable[[], bool]) -> None:
+        self._fold = fold
+        self._crowded = crowded
         lease = Lease(pool, schema="calls", name="folder", ttl_seconds=_LEASE_SECONDS)
-        self._loop = Loop("folder", fold.step, interval_seconds=_INTERVAL_SECONDS, lease=lease)
+        self._loop = Loop("folder", self._step, interval_seconds=_INTERVAL_SECONDS, lease=lease)
         self._wakeup = Wakeup(pool, channel=CHANNEL)
         self._again: list[asyncio.TimerHandle] = []
 
@@ -38,6 +50,14 @@ class Folder:
             group.create_task(self._loop.run())
             group.create_task(self._wakeup.run())
             group.create_task(self._heed_other_processes())
+
+    async def _step(self) -> int:
+        began = time.monotonic()
+        handled = await self._fold.step()
+        if handled and self._crowded() and self._fold.behind_seconds < _BEHIND_SECONDS_MAX:
+            pause = (time.monotonic() - began) * (1 / _SHARE_OF_TIME - 1)
+            await asyncio.sleep(min(pause, _PAUSE_SECONDS_MAX))
+        return handled
 
     async def _heed_other_processes(self) -> None:
         """Another replica, or an answer, may have stored something."""

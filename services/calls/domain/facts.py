@@ -28,7 +28,7 @@ def join(left: Facts, right: Facts) -> dict[str, Fact]:
     joined = dict(left)
     for field, fact in right.items():
         present = joined.get(field)
-        if present is None or _rank(fact) > _rank(present):
+        if present is None or _is_greater(fact, present):
             joined[field] = fact
     return joined
 
@@ -43,5 +43,10 @@ def changed_fields(before: Facts, after: Facts) -> frozenset[str]:
     return frozenset(field for field, fact in after.items() if before.get(field) != fact)
 
 
-def _rank(fact: Fact) -> tuple[float, float, bytes]:
-    return fact[0], fact[1], _encoder.encode(fact[2])
+def _is_greater(fact: Fact, than: Fact) -> bool:
+    if fact[0] != than[0]:
+        return bool(fact[0] > than[0])
+    if fact[1] != than[1]:
+        return bool(fact[1] > than[1])
+    # Values of all kinds are compared by their JSON, which is seldom needed.
+    return fact[2] != than[2] and _encoder.encode(fact[2]) > _encoder.encode(than[2])

@@ -78,14 +78,16 @@ def attached(call: Call, *, provider_call_id: str, now: datetime) -> Call:
 def told(call: Call, facts: Mapping[str, Fact]) -> Call:
     """The call with these facts instead of its own, and everything that follows from them."""
     plain = {field: value for field in _PLAIN if (value := value_of(facts, field)) is not None}
-    updated = replace(call, facts=facts, **plain)
     spoke = bool(value_of(facts, "user_spoke"))
-    status, outcome = _status(updated, spoke=spoke)
-    started_at, ended_at = _times(updated, status=status)
+    ended_reason = plain.get("ended_reason", call.ended_reason)
+    status, outcome = _status(call, facts, ended_reason=ended_reason, spoke=spoke)
+    started_at, ended_at = _times(facts, status=status, closed_at=call.closed_at)
     cost = value_of(facts, "cost_usd")
     raw = value_of(facts, "success_evaluation") or ""
     return replace(
-        updated,
+        call,
+        facts=facts,
+        **plain,
         direction=Direction(value_of(facts, "direction") or call.direction),
         status=status,
         outcome=outcome,
@@ -99,7 +101,7 @@ def told(call: Call, facts: Mapping[str, Fact]) -> Call:
         data_notes=_notes(facts),
         last_status_at=_told_at(facts),
         reported_at=_moment(facts, "reported_at"),
-        sla_due_at=_due_at(ended_at, updated.sla_seconds),
+        sla_due_at=_due_at(ended_at, call.sla_seconds),
         **_transcript(facts),
     )
 
@@ -130,23 +132,27 @@ def news(before: Call, after: Call) -> News:
     )
 
 
-def _status(call: Call, *, spoke: bool) -> tuple[Status, Outcome | None]:
-    kind = kind_of(call.ended_reason)
-    outcome = outcome_of(kind, spoke=spoke, screened=bool(value_of(call.facts, "screened")))
+def _status(
+    call: Call, facts: Mapping[str, Fact], *, ended_reason: str, spoke: bool
+) -> tuple[Status, Outcome | None]:
+    kind = kind_of(ended_reason)
+    outcome = outcome_of(kind, spoke=spoke, screened=bool(value_of(facts, "screened")))
     if call.closed_as is not None:
-        failed = call.closed_as is Status.FAILED and not call.ended_reason
+        failed = call.closed_as is Status.FAILED and not ended_reason
         return call.closed_as, Outcome.FAILED if failed else outcome
-    furthest = value_of(call.facts, "status")
+    furthest = value_of(facts, "status")
     if furthest == Status.ENDED:
         return status_of(kind, spoke=spoke), outcome
     return (Status(furthest) if furthest else call.status), None
 
 
-def _times(call: Call, *, status: Status) -> tuple[datetime | None, datetime | None]:
-    started_at, ended_at = _moment(call.facts, "started_at"), _moment(call.facts, "ended_at")
+def _times(
+    facts: Mapping[str, Fact], *, status: Status, closed_at: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    started_at, ended_at = _moment(facts, "started_at"), _moment(facts, "ended_at")
     if not status.terminal:
         return started_at, None
-    ended_at = ended_at or call.closed_at or _told_at(call.facts)
+    ended_at = ended_at or closed_at or _told_at(facts)
     # Clocks of two sources: a call does not start after its end.
     return (min(started_at, ended_at) if started_at and ended_at else started_at), ended_at
 

@@ -16,7 +16,7 @@ from services.calls.domain import answers
 from services.calls.domain.messages import document_of, mapping
 from services.calls.domain.tools import ToolResult, ToolUse, legacy_use, tool_uses
 from services.calls.domain.webhooks import Head, IncomingWebhook
-from services.calls.operations.ingest import prepare
+from services.calls.operations.ingest import count, prepare
 from services.calls.operations.routing import Routing
 from services.calls.operations.tool_running import ToolRunning
 from services.calls.store import ledger, tool_calls
@@ -39,10 +39,11 @@ class Answers:
 
     async def answer(self, webhook: IncomingWebhook) -> bytes:
         """The JSON to answer with; empty if none is expected. Trouble inside a tool is part of it."""
-        stored, head = prepare(webhook)
+        stored, head = prepared = prepare(webhook)
+        count([prepared])
         content = _content(stored.body)
         async with transaction(self._pool, org_id=stored.org_id) as conn:
-            fresh = await ledger.append(conn, [(stored, head)])
+            fresh = await ledger.append(conn, [prepared])
             answer = await self._answer(conn, stored, head, content)
             await failpoints.hit("answer.before_commit")
         await failpoints.hit("answer.after_commit")

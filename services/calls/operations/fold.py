@@ -19,7 +19,9 @@ from services.calls.domain.webhooks import LedgerEntry
 from services.calls.operations.record import Record
 from services.calls.store import foldings, ledger
 
-BATCH_MAX: Final = 200
+# The more entries are applied at once, the fewer times the row of a call is written.
+BATCH_MAX: Final = 1000
+_SINGLE_ENTRIES_MAX: Final = 200
 _MONTHS_AHEAD: Final = 3
 
 failpoints.register("calls.after_claim", "calls.before_commit", "calls.after_commit")
@@ -39,6 +41,8 @@ class Fold:
     def __init__(self, pool: Pool, record: Record) -> None:
         self._pool = pool
         self._record = record
+        # The age of the last entry that was applied, when it was read.
+        self.behind_seconds = 0.0
 
     async def step(self) -> int:
         """Applies the next batch and returns how many entries it held."""
@@ -65,11 +69,13 @@ class Fold:
         return 0
 
     async def _step(self, *, singly: bool) -> int:
+        limit = _SINGLE_ENTRIES_MAX if singly else BATCH_MAX
         async with transaction(self._pool) as conn:
             place, now = await foldings.lock_place(conn)
-            replays = await foldings.take_replays(conn, limit=BATCH_MAX)
+            replays = await foldings.take_replays(conn, limit=limit)
             entries = await ledger.read_many(conn, replays) if replays else []
-            fresh, end = await ledger.read_after(conn, place, limit=BATCH_MAX)
+            fresh, end = await ledger.read_after(conn, place, limit=limit)
+            self.behind_seconds = (now - fresh[-1].received_at).total_seconds() if fresh else 0.0
             entries = [*entries, *fresh]
             if not entries:
                 return 0

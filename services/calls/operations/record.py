@@ -4,11 +4,12 @@ Whatever becomes true is written together: call, events, transcript, priority, l
 an entry again changes nothing.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from libs import outbox, telemetry
@@ -26,6 +27,9 @@ from services.calls.domain.webhooks import LedgerEntry
 from services.calls.operations.lead_keeping import LeadKeeping
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.store import accounts, call_events, calls, foldings, lines, own_facts, transcripts
+
+# After so many the event loop's other tasks get their turn: webhooks and tools wait for an answer.
+_ENTRIES_AT_A_TIME: Final = 20
 
 # Whose call it is, at which provider, under which id.
 CallKey = tuple[UUID, str, str]
@@ -94,7 +98,13 @@ class Record:
 
     async def apply(self, conn: Connection, entries: Sequence[LedgerEntry], *, now: datetime) -> list[str]:
         """Returns the reasons of the entries that could not be read."""
-        told, unreadable = _read(entries)
+        told: list[_Told] = []
+        unreadable: list[tuple[LedgerEntry, str]] = []
+        for first in range(0, len(entries), _ENTRIES_AT_A_TIME):
+            await asyncio.sleep(0)
+            readable, others = _read(entries[first : first + _ENTRIES_AT_A_TIME])
+            told += readable
+            unreadable += others
         if unreadable:
             await foldings.mark_unparsed(conn, unreadable)
         if told:
@@ -114,7 +124,9 @@ class Record:
         missing = [key for key in groups if key not in found]
         begun = await _begun(conn, missing, now=now) if missing else {}
         steps = []
-        for key, group in groups.items():
+        for turn, (key, group) in enumerate(groups.items()):
+            if turn % _ENTRIES_AT_A_TIME == 0:
+                await asyncio.sleep(0)
             before = found.get(key)
             call = before or begun[key]
             steps.append(_joined(call, group, created=before is None, now=now))

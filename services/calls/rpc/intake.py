@@ -1,6 +1,7 @@
 """Webhooks: taking them in, answering them, showing the ledger."""
 
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import grpc.aio
@@ -81,10 +82,14 @@ class ProviderEventServicer(intake_pb2_grpc.ProviderEventServiceServicer):
         return intake_pb2.ReplayProgress(waiting=waiting, oldest_requested_at=convert.timestamp(oldest))
 
 
+# The webhooks of a batch come from few sources.
+_uuid: Final = lru_cache(maxsize=1024)(UUID)
+
+
 def _webhook(event: intake_pb2.IncomingEvent) -> IncomingWebhook:
     return IncomingWebhook(
-        source_id=UUID(event.source_id),
-        org_id=UUID(event.org_id),
+        source_id=_uuid(event.source_id),
+        org_id=_uuid(event.org_id),
         provider=event.provider,
         body=event.body,
         received_at=convert.moment(event.received_at),

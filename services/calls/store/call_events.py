@@ -4,23 +4,36 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from libs.pg import Connection
 from services.calls.domain.call_events import CallEvent, NewCallEvent
 
 
 async def append(conn: Connection, call_events: Sequence[NewCallEvent]) -> None:
     """Webhooks that have their row already are left out. A row has the id of its webhook, so that it gets the
-    same one when it is made again."""
+    same one when it is made again.
+
+    Payloads travel as text, each by itself: as one document they would be parsed twice, and a thousand of
+    them would not fit into working memory.
+    """
     await conn.execute(
         """
         INSERT INTO calls.call_events (
                id, org_id, call_id, provider_event_id, type, status, occurred_at, received_at, payload)
-        SELECT provider_event_id, org_id, call_id, provider_event_id, type, status, occurred_at, received_at,
-               payload
-          FROM jsonb_populate_recordset(NULL::calls.call_events, $1)
+        SELECT unnest($3::uuid[]), unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),
+               unnest($4::text[]), unnest($5::text[]), unnest($6::timestamptz[]),
+               unnest($7::timestamptz[]), unnest($8::text[])::jsonb
             ON CONFLICT ON CONSTRAINT call_events_provider_event_unique DO NOTHING
         """,
-        call_events,
+        [event.org_id for event in call_events],
+        [event.call_id for event in call_events],
+        [event.provider_event_id for event in call_events],
+        [event.type for event in call_events],
+        [event.status for event in call_events],
+        [event.occurred_at for event in call_events],
+        [event.received_at for event in call_events],
+        [msgspec.json.encode(event.payload).decode() for event in call_events],
     )
 
 

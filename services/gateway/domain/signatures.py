@@ -164,6 +164,8 @@ def is_recent(timestamp: str, *, now: float) -> bool:
 
 
 def _matches(given: str, message: bytes, *, proof: _Proof) -> bool:
+    if not given:
+        return False
     algorithm = proof.settings.algorithm or "sha256"
     prefix = proof.settings.prefix or f"{algorithm}="
     if given.startswith(prefix):

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from services.gateway.errors import BodyTooLarge, ContentEncodingUnsupported
+from services.gateway.http import headers
 
 _DISCARD_BYTES_MAX: Final = 16 * 1024 * 1024
 _DISCARD_SECONDS_MAX: Final = 2.0
@@ -14,13 +16,28 @@ _DISCARD_SECONDS_MAX: Final = 2.0
 
 def refuse_compressed(request: Request) -> None:
     """A small compressed body can be a huge one."""
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    if headers.first(request.scope, b"content-encoding").strip().lower() not in ("", "identity"):
         raise ContentEncodingUnsupported
 
 
 async def read(request: Request, *, limit_bytes: int) -> bytes:
-    chunks = [chunk async for chunk in stream(request, limit_bytes=limit_bytes)]
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    """Raises BodyTooLarge and ClientDisconnect."""
+    first = await request.receive()
+    body: bytes = first.get("body", b"")
+    if first["type"] == "http.request" and not first.get("more_body", False) and len(body) <= limit_bytes:
+        # Nearly every body comes in one piece.
+        return body
+    resumed = Request(request.scope, _resumed(first, request.receive))
+    return b"".join([chunk async for chunk in stream(resumed, limit_bytes=limit_bytes)])
+
+
+def _resumed(first: Message, receive: Receive) -> Receive:
+    taken = [first]
+
+    async def resumed() -> Message:
+        return taken.pop() if taken else await receive()
+
+    return resumed
 
 
 async def stream(request: Request, *, limit_bytes: int) -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from libs import telemetry
 from libs.errors import Kind, ServiceError
 from services.gateway.errors import MethodNotAllowed
+from services.gateway.http import headers
 from services.gateway.http.problems import to_response
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -70,5 +71,5 @@ class Endpoint:
             f"{method} {self._route}",
             kind=telemetry.SpanKind.SERVER,
             attributes={"http.request.method": method, "http.route": self._route},
-            traceparent=request.headers.get("traceparent"),
+            traceparent=headers.first(request.scope, b"traceparent"),
         )

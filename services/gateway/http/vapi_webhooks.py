@@ -12,19 +12,19 @@ from starlette.responses import Response
 
 from libs import telemetry
 from services.gateway.domain import fallbacks, messages
-from services.gateway.domain.signatures import SignedRequest, headers_by_name, is_signed
+from services.gateway.domain.signatures import SignedRequest, is_signed
 from services.gateway.domain.sources import VAPI, OpenSource
 from services.gateway.domain.webhooks import IncomingEvent
 from services.gateway.errors import SignatureInvalid
-from services.gateway.http import bodies
+from services.gateway.http import bodies, headers
 from services.gateway.operations.answers import Answers
 from services.gateway.operations.intake import Intake
 from services.gateway.operations.sources import Directory
 
-ROUTE: Final = "/hooks/vapi/{source}"
+PREFIX: Final = "/hooks/vapi/"
+ROUTE: Final = PREFIX + "{source}"
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 
-_RECEIVED: Final = b'{"received":true}'
 _refused = telemetry.meter().create_counter(
     "callplane.webhooks.refused", description="Webhooks whose signature was missing, wrong or too old."
 )
@@ -47,9 +47,9 @@ class VapiWebhooks:
             answer = await self._answers.answer(event, message_type=message_type)
             if message_type == messages.VOICE_REQUEST:
                 return Response(fallbacks.silence(body), media_type="application/octet-stream")
-            return _json(answer or _RECEIVED)
+            return _json(answer) if answer else _RECEIVED
         await self._intake.accept(event)
-        return _json(_RECEIVED)
+        return _RECEIVED
 
 
 def incoming(found: OpenSource, body: bytes) -> IncomingEvent:
@@ -65,7 +65,7 @@ def incoming(found: OpenSource, body: bytes) -> IncomingEvent:
 
 def _check_signature(request: Request, body: bytes, found: OpenSource) -> None:
     source = found.source
-    signed = SignedRequest(headers=headers_by_name(request.headers.items()), body=body)
+    signed = SignedRequest(headers=headers.by_name(request.scope), body=body)
     now = time.time()
     if not is_signed(signed, source.schemes, settings=source.settings, secrets=found.secrets(now), now=now):
         _refused.add(1, {"provider": source.provider})
@@ -74,3 +74,7 @@ def _check_signature(request: Request, body: bytes, found: OpenSource) -> None:
 
 def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
+
+
+# Made once: it holds nothing of the request it answers.
+_RECEIVED: Final = _json(b'{"received":true}')
