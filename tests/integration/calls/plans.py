@@ -32,15 +32,15 @@ SELECT number, uuidv7(created_at - now()) AS id, md5('call ' || number)::uuid::t
           FROM generate_series(1, {calls}) AS number) AS numbers;
 INSERT INTO calls.calls (
        id, org_id, provider, provider_call_id, direction, status, customer_number, campaign_id, ended_at,
-       priority, sla_seconds, last_status_at, facts, placement, placement_requested_at, created_at,
-       updated_at)
+       priority, sla_seconds, last_status_at, facts, placement, placement_requested_at, reported_at,
+       cost_usd, created_at, updated_at)
 SELECT id, '{org}', 'vapi', provider_call_id, CASE WHEN number % 500 = 1 THEN 'OUTBOUND' ELSE 'INBOUND' END,
        status, '+1438' || lpad((number % 4000)::text, 7, '0'),
        CASE WHEN number % 500 = 1 THEN md5('campaign ' || number % 4)::uuid::text ELSE '' END,
        CASE WHEN status <> 'IN_PROGRESS' THEN created_at END,
        CASE WHEN number % 1000 = 9 THEN 'P1' ELSE 'P3' END, 3600, created_at, '{{}}',
        CASE WHEN number % 5000 = 1 THEN 'UNKNOWN' WHEN number % 500 = 1 THEN 'PLACED' END, created_at,
-       created_at, created_at
+       CASE WHEN number % 1000 <> 11 THEN created_at END, 0.1, created_at, created_at
   FROM numbered;
 INSERT INTO calls.own_facts (
        call_id, org_id, provider, provider_call_id, created_at, direction, assistant_id,
