@@ -21,6 +21,7 @@ from callplane.gateway.v2 import gateway_pb2, gateway_pb2_grpc
 from callplane.notify.v2 import messages_pb2, messages_pb2_grpc
 from deploy.local.child import StackError
 from deploy.local.plan import LINES, TWILIO_SOURCE, VAPI_SOURCE, Plan
+from deploy.sandbox.config import VAPI_ASSISTANT_ID
 from libs.rpc import Peer, PrincipalSigner
 
 ORGANIZATION = "First organization"
@@ -103,6 +104,7 @@ async def _sources(plan: Plan, gateway: Peer, metadata: Metadata) -> None:
         provider="vapi",
         schemes=[Scheme.HMAC_BODY, Scheme.HMAC_TIMESTAMP, Scheme.SHARED_SECRET],
         secret=plan.secrets["VAPI_WEBHOOK_SECRET"],
+        default_assistant_id=VAPI_ASSISTANT_ID,
     )
     twilio = gateway_pb2.CreateSourceRequest(
         name=TWILIO_SOURCE,

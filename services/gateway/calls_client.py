@@ -58,4 +58,5 @@ def _to_proto(event: IncomingEvent) -> intake_pb2.IncomingEvent:
         body=event.body,
         received_at=timestamp(event.received_at),
         traceparent=event.traceparent,
+        default_assistant_id=event.default_assistant_id,
     )

@@ -28,6 +28,7 @@ PEOPLE = (PHONE, CONTACT, NAME, EMAIL, ADDRESS, SENTENCE)
 WRONG_KEY = api_keys.generate(lambda alphabet: alphabet[7])
 WRONG_SECRET = "canary-wrong-webhook-secret"
 CHOSEN_SECRET = "canary-chosen-secret-of-a-source"
+TAKEN_KEY = "canary-private-key-that-the-provider-takes"
 ACCOUNT_KEY = "canary-private-key-of-a-provider-account"
 ACCOUNT_WEBHOOK_SECRET = "canary-webhook-secret-of-a-provider-account"
 HEADER_SECRET = "canary-x-vapi-secret-in-a-body"
@@ -36,6 +37,7 @@ NESTED_SECRET = "canary-api-key-in-the-arguments"
 IN_BODIES = (HEADER_SECRET, TWILIO_TOKEN, NESTED_SECRET)
 FAST = {"speed": 10.0, "reportDelaySeconds": 0.2, "callSeconds": [0.1, 0.3]}
 CALL_ID = "canary-call"
+NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 class Told:
@@ -69,6 +71,7 @@ async def told(stack: Stack) -> AsyncIterator[Told]:
         told = Told(stack, http)
         await stack.sandbox.post("/sandbox/settings", FAST)
         await make_secrets(told)
+        await make_working_account(told)
         await send_webhooks(told)
         await be_refused(told)
         await be_refused_by_providers(told)
@@ -119,6 +122,21 @@ async def make_account_keys(told: Told) -> None:
     await told.ask("PATCH", path, json={"active": False})
     await told.ask("PATCH", path, json={"apiKey": f"{ACCOUNT_KEY} with a blank"})
     told.secrets |= {ACCOUNT_KEY, ACCOUNT_WEBHOOK_SECRET}
+
+
+async def make_working_account(told: Told) -> None:
+    """One whose key the provider takes, and a call that is asked for with it."""
+    await told.stack.sandbox.post("/sandbox/settings", {"vapiOtherKeys": [TAKEN_KEY]})
+    access = {"webhookUrl": "http://127.0.0.1:9/hooks", "webhookSecret": ACCOUNT_WEBHOOK_SECRET}
+    body = {"name": "canary", "provider": "vapi", "lines": 1, "apiKey": TAKEN_KEY, **access}
+    account = await told.ask("POST", "/v2/providerAccounts", json=body)
+    path = f"/v2/providerAccounts/{account['id']}"
+    await told.ask("PATCH", path, json={"baseUrl": "https://elsewhere.example"})
+    await told.ask("POST", f"{path}:check", json={})
+    order = {"customerNumber": CONTACT, "providerAssistantId": NOBODY, "phoneNumberId": NOBODY}
+    await told.ask("POST", "/v2/calls", json={**order, "providerAccountId": account["id"]})
+    await told.ask("PATCH", path, json={"active": False})
+    told.secrets.add(TAKEN_KEY)
 
 
 def _echoing() -> list[bytes]:
@@ -250,14 +268,30 @@ async def test_the_ledger_holds_no_secret(told: Told) -> None:
     assert set() == leaks("\n".join(bodies), told.secrets)
 
 
+async def test_provider_accounts_hold_no_secret_that_can_be_read(told: Told) -> None:
+    accounts = await told.stack.api.every("/v2/providerAccounts", "providerAccounts")
+    rows = await _rows(told.stack, "SELECT account::text AS row FROM calls.provider_accounts AS account")
+
+    [account] = [one for one in accounts if one["name"] == "canary"]
+    assert (TAKEN_KEY[-4:], False) == (account["apiKeyHint"], account["active"])
+    assert any(account["id"] in row["row"] for row in rows)
+    text = json.dumps(accounts) + "\n".join(row["row"] for row in rows)
+    in_clear = {secret.encode().hex() for secret in (TAKEN_KEY, ACCOUNT_KEY, ACCOUNT_WEBHOOK_SECRET)}
+    assert set() == leaks(text, {*told.secrets, *in_clear})
+
+
 async def _ledger(stack: Stack) -> list[bytes]:
+    return [row["body"] for row in await _rows(stack, "SELECT body FROM calls.provider_events")]
+
+
+async def _rows(stack: Stack, query: str) -> list[asyncpg.Record]:
     owner = str(stack.ready["databases"]["calls"])
     secrets = stack.running.secrets
     password = str(secrets["DATABASE_PASSWORD_CALLS_WORKER"])
     # The worker, because row level security hides every row from the owner.
     conn = await asyncpg.connect(owner, user="calls_worker", password=password)
     try:
-        return [row["body"] for row in await conn.fetch("SELECT body FROM calls.provider_events")]
+        return list(await conn.fetch(query))
     finally:
         await conn.close()
 

@@ -40,8 +40,11 @@ def silence(body: bytes) -> bytes:
     return bytes(round(messages.sample_rate_of(body) * _SILENCE_SECONDS) * _BYTES_PER_SAMPLE)
 
 
-def answer(message_type: str, body: bytes) -> bytes:
-    """The JSON body of the answer; empty for types whose answer is no JSON."""
+def answer(message_type: str, body: bytes, *, default_assistant_id: str = "") -> bytes:
+    """The JSON body of the answer; empty for types whose answer is no JSON. Better the source's default
+    assistant, who can at least talk, than an apology."""
+    if message_type == "assistant-request" and default_assistant_id:
+        return msgspec.json.encode({"assistantId": default_assistant_id})
     if message_type == "tool-calls":
         results = [
             {"name": name, "toolCallId": id_, "error": _TOOL_ERROR}

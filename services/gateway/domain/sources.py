@@ -27,6 +27,8 @@ class Source:
     created_at: datetime
     # Until then the secret before the last rotation lets webhooks in too.
     previous_secret_expires_at: datetime | None = None
+    # Takes calls that nobody else takes; the provider's id.
+    default_assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class NewSource:
     provider: str
     schemes: tuple[Scheme, ...]
     settings: SignatureSettings
+    default_assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ class IncomingEvent:
     body: bytes
     received_at: datetime
     traceparent: str
+    # Of the source; the provider's id of who takes a call that nobody else takes.
+    default_assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

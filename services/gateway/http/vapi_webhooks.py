@@ -37,6 +37,7 @@ class VapiWebhooks:
         self._answers = answers
 
     async def receive(self, request: Request) -> Response:
+        began = time.monotonic()
         bodies.refuse_compressed(request)
         found = await self._directory.find(request.path_params["source"], provider=VAPI)
         body = await bodies.read(request, limit_bytes=BODY_BYTES_MAX)
@@ -44,7 +45,8 @@ class VapiWebhooks:
         event = incoming(found, body)
         message_type = messages.type_of(body)
         if messages.expects_answer(message_type):
-            answer = await self._answers.answer(event, message_type=message_type)
+            spent_seconds = time.monotonic() - began
+            answer = await self._answers.answer(event, message_type=message_type, spent_seconds=spent_seconds)
             if message_type == messages.VOICE_REQUEST:
                 return Response(fallbacks.silence(body), media_type="application/octet-stream")
             return _json(answer) if answer else _RECEIVED
@@ -60,6 +62,7 @@ def incoming(found: OpenSource, body: bytes) -> IncomingEvent:
         body=body,
         received_at=datetime.now(UTC),
         traceparent=telemetry.current_traceparent(),
+        default_assistant_id=found.source.default_assistant_id,
     )
 
 

@@ -31,13 +31,14 @@ class Answers:
         self._deadline_seconds = deadline_seconds
         self._places = asyncio.Semaphore(_CONCURRENT_MAX)
 
-    async def answer(self, event: IncomingEvent, *, message_type: str) -> bytes:
-        """Never raises a ServiceError: the caller on the line hears the answer, whatever it is."""
+    async def answer(self, event: IncomingEvent, *, message_type: str, spent_seconds: float = 0.0) -> bytes:
+        """Never raises a ServiceError: the caller on the line hears the answer, whatever it is. The deadline
+        counts from when the webhook came, `spent_seconds` ago."""
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._places:
+            async with asyncio.timeout(self._deadline_seconds - spent_seconds), self._places:
                 return await self._ask(event)
         except (ServiceError, TimeoutError) as exc:
             reason = exc.reason if isinstance(exc, ServiceError) else "DEADLINE_EXCEEDED"
             _fallbacks.add(1, {"type": message_type})
             _log.warning("fixed answer given", message_type=message_type, reason=reason)
-            return fallbacks.answer(message_type, event.body)
+            return fallbacks.answer(message_type, event.body, default_assistant_id=event.default_assistant_id)

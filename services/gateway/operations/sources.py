@@ -71,6 +71,14 @@ async def rotate(
     return source, chosen
 
 
+async def update(pool: Pool, id_: UUID, *, org_id: UUID, default_assistant_id: str | None) -> Source:
+    """What is None stays."""
+    async with transaction(pool, org_id=org_id) as conn:
+        source = await store.update(conn, id_, default_assistant_id=default_assistant_id)
+        await changes.announce(conn)
+    return source
+
+
 async def delete(pool: Pool, id_: UUID, *, org_id: UUID) -> None:
     async with transaction(pool, org_id=org_id) as conn:
         await store.delete(conn, id_)

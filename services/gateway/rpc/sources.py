@@ -39,6 +39,7 @@ class SourceServicer(gateway_pb2_grpc.SourceServiceServicer):
             provider=request.provider,
             schemes=tuple(Scheme(_SchemeProto.Name(scheme)) for scheme in request.schemes),
             settings=_settings(request.signature),
+            default_assistant_id=request.default_assistant_id,
         )
         source, secret = await sources.create(
             self._pool, self._vault, new, org_id=principal().org_id, secret=request.secret
@@ -75,6 +76,18 @@ class SourceServicer(gateway_pb2_grpc.SourceServiceServicer):
         )
         return self._to_proto(source, secret=secret)
 
+    async def UpdateSource(
+        self, request: gateway_pb2.UpdateSourceRequest, context: _Context
+    ) -> gateway_pb2.Source:
+        given = request.HasField("default_assistant_id")
+        source = await sources.update(
+            self._pool,
+            UUID(request.id),
+            org_id=principal().org_id,
+            default_assistant_id=request.default_assistant_id if given else None,
+        )
+        return self._to_proto(source)
+
     async def DeleteSource(
         self, request: gateway_pb2.DeleteSourceRequest, context: _Context
     ) -> empty_pb2.Empty:
@@ -92,6 +105,7 @@ class SourceServicer(gateway_pb2_grpc.SourceServiceServicer):
             created_at=timestamp(source.created_at),
             signature=gateway_pb2.SignatureSettings(**asdict(source.settings)),
             previous_secret_expires_at=timestamp(source.previous_secret_expires_at),
+            default_assistant_id=source.default_assistant_id,
         )
 
 

@@ -18,10 +18,11 @@ async def insert(conn: Connection, new: NewSource, *, org_id: UUID, sealed_secre
     try:
         [row] = await conn.fetch(
             """
-            INSERT INTO gateway.sources (org_id, name, provider, schemes, secret, settings)
-            VALUES ($1, $2, $3, $4, $5, $6)
-            RETURNING id, org_id, name, provider, schemes, settings, created_at,
-                   previous_secret_expires_at
+            INSERT INTO gateway.sources (
+                   org_id, name, provider, schemes, secret, settings, default_assistant_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            RETURNING id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at,
+                      default_assistant_id
             """,
             org_id,
             new.name,
@@ -29,6 +30,7 @@ async def insert(conn: Connection, new: NewSource, *, org_id: UUID, sealed_secre
             [scheme.value for scheme in new.schemes],
             sealed_secret,
             msgspec.to_builtins(new.settings),
+            new.default_assistant_id,
         )
     except asyncpg.UniqueViolationError:
         raise NameTaken from None
@@ -40,7 +42,8 @@ async def insert(conn: Connection, new: NewSource, *, org_id: UUID, sealed_secre
 async def get(conn: Connection, id_: UUID) -> Source:
     row = await conn.fetchrow(
         """
-        SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at
+        SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at,
+               default_assistant_id
           FROM gateway.sources
          WHERE id = $1 AND deleted_at IS NULL
         """,
@@ -56,7 +59,7 @@ async def find_with_secrets(conn: Connection, name: str) -> tuple[Source, bytes,
     row = await conn.fetchrow(
         """
         SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at,
-               secret, previous_secret
+               default_assistant_id, secret, previous_secret
           FROM gateway.sources
          WHERE name = $1 AND deleted_at IS NULL
         """,
@@ -74,7 +77,8 @@ async def rotate(conn: Connection, id_: UUID, *, sealed_secret: bytes, overlap: 
                previous_secret = CASE WHEN $3 > interval '0' THEN secret END,
                previous_secret_expires_at = CASE WHEN $3 > interval '0' THEN now() + $3 END
          WHERE id = $1 AND deleted_at IS NULL
-        RETURNING id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at
+        RETURNING id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at,
+                  default_assistant_id
         """,
         id_,
         sealed_secret,
@@ -85,11 +89,30 @@ async def rotate(conn: Connection, id_: UUID, *, sealed_secret: bytes, overlap: 
     return _source(row)
 
 
+async def update(conn: Connection, id_: UUID, *, default_assistant_id: str | None) -> Source:
+    """What is None stays."""
+    row = await conn.fetchrow(
+        """
+        UPDATE gateway.sources
+           SET default_assistant_id = coalesce($2, default_assistant_id)
+         WHERE id = $1 AND deleted_at IS NULL
+        RETURNING id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at,
+                  default_assistant_id
+        """,
+        id_,
+        default_assistant_id,
+    )
+    if row is None:
+        raise SourceNotFound
+    return _source(row)
+
+
 async def list_after(conn: Connection, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Source]:
     """Newest first."""
     rows = await conn.fetch(
         """
-        SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at
+        SELECT id, org_id, name, provider, schemes, settings, created_at, previous_secret_expires_at,
+               default_assistant_id
           FROM gateway.sources
          WHERE deleted_at IS NULL AND ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2::uuid))
          ORDER BY created_at DESC, id DESC
@@ -120,4 +143,5 @@ def _source(row: Mapping[str, Any]) -> Source:
         settings=msgspec.convert(row["settings"], SignatureSettings),
         created_at=row["created_at"],
         previous_secret_expires_at=row["previous_secret_expires_at"],
+        default_assistant_id=row["default_assistant_id"],
     )
