@@ -387,50 +387,38 @@ async def test_places_to_transfer_to_are_kept(service: Service) -> None:
     assert not nothing.transfer_destinations
 
 
-@pytest.mark.parametrize(
-    ("fields", "wrong"),
-    [
-        ({"kind": "LOCATION"}, "name"),
-        ({"kind": "URGENCY", "name": "x"}, "name"),
-        ({"kind": "COMPLEXITY", "name": "huge", "factor": "2"}, "name"),
-        ({"kind": "SPREAD", "amount": 5, "factor": "2"}, "amount"),
-        ({"kind": "MINIMUM", "amount": 5, "factor": "2"}, "factor"),
-        ({"kind": "SPREAD", "factor": "0"}, "factor"),
-        ({"kind": "SPREAD", "factor": "1e5"}, "adjustment.factor"),
-        ({"kind": "SPREAD", "factor": "-1"}, "adjustment.factor"),
-        ({"kind": "URGENCY", "amount": -1}, "adjustment.amount"),
-        ({}, "adjustment.kind"),
-    ],
-)
-async def test_adjustments_that_make_no_sense_are_refused(
-    service: Service, fields: dict[str, Any], wrong: str
-) -> None:
-    request = adjustments_pb2.CreatePricingAdjustmentRequest(adjustment=Adjustment(**fields))
-
-    assert [wrong] == await violations_of(
-        service.adjustments.CreatePricingAdjustment(request, metadata=service.as_org())
-    )
+ADJUSTMENTS: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "LOCATION"}, "name"),
+    ({"kind": "URGENCY", "name": "x"}, "name"),
+    ({"kind": "COMPLEXITY", "name": "huge", "factor": "2"}, "name"),
+    ({"kind": "SPREAD", "amount": 5, "factor": "2"}, "amount"),
+    ({"kind": "MINIMUM", "amount": 5, "factor": "2"}, "factor"),
+    ({"kind": "SPREAD", "factor": "0"}, "factor"),
+    ({"kind": "SPREAD", "factor": "1e5"}, "adjustment.factor"),
+    ({"kind": "SPREAD", "factor": "-1"}, "adjustment.factor"),
+    ({"kind": "URGENCY", "amount": -1}, "adjustment.amount"),
+    ({}, "adjustment.kind"),
+]
+ADDRESSES = [
+    {"kind": "NUMBER", "address": "12345"},
+    {"kind": "NUMBER", "address": "514 555-0177"},
+    {"kind": "SIP", "address": "https://example.com"},
+    {"kind": "SIP", "address": "sip:a b@example.com"},
+    {"kind": "SIP", "address": "sip:a@example.com?x=<script>"},
+]
 
 
-@pytest.mark.parametrize(
-    "destination",
-    [
-        {"kind": "NUMBER", "address": "12345"},
-        {"kind": "NUMBER", "address": "514 555-0177"},
-        {"kind": "SIP", "address": "https://example.com"},
-        {"kind": "SIP", "address": "sip:a b@example.com"},
-        {"kind": "SIP", "address": "sip:a@example.com?x=<script>"},
-    ],
-)
-async def test_addresses_that_cannot_be_called_are_refused(
-    service: Service, destination: dict[str, Any]
-) -> None:
-    told = transfers_pb2.TransferDestination(name="x", **destination)
-    request = transfers_pb2.CreateTransferDestinationRequest(destination=told)
-
-    assert ["address"] == await violations_of(
-        service.transfers.CreateTransferDestination(request, metadata=service.as_org())
-    )
+async def test_adjustments_and_addresses_that_make_no_sense_are_refused(service: Service) -> None:
+    metadata = service.as_org()
+    for fields, wrong in ADJUSTMENTS:
+        request = adjustments_pb2.CreatePricingAdjustmentRequest(adjustment=Adjustment(**fields))
+        refused = service.adjustments.CreatePricingAdjustment(request, metadata=metadata)
+        assert [wrong] == await violations_of(refused), fields
+    for address in ADDRESSES:
+        told = Destination(name="x", **address)  # type: ignore[arg-type]
+        creation = transfers_pb2.CreateTransferDestinationRequest(destination=told)
+        not_taken = service.transfers.CreateTransferDestination(creation, metadata=metadata)
+        assert ["address"] == await violations_of(not_taken), address
 
 
 async def test_patterns_and_hours_that_make_no_sense_are_refused(service: Service) -> None:

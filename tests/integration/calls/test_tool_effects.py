@@ -300,6 +300,28 @@ async def test_without_a_caller_s_number_there_is_nobody_to_call_back(ruled: Ser
     assert "number is not known" in answered["error"]
 
 
+async def test_a_number_that_the_caller_tells_is_nobody_s_to_opt_out(
+    ruled: Service, database: Database
+) -> None:
+    """RU-5: bound to the call, also where the network shows no number and a model offers one."""
+    body = json.loads(
+        tool_calls(
+            "c-1",
+            tool_use("call_1", "createLead", {"description": "x", "phone": STRANGER}),
+            tool_use("call_2", "recordOptOut", {}),
+            tool_use("call_3", "scheduleCallback", {"time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}),
+        )
+    )
+    body["message"]["customer"] = body["message"]["call"]["customer"] = None
+
+    _, *refused = json.loads(await ruled.answer(json.dumps(body).encode()))["results"]
+
+    assert ["The caller's number is not known, so this cannot be done."] * 2 == [
+        one["error"] for one in refused
+    ]
+    assert [] == await told_others(database, "opt_out.recorded")
+
+
 async def test_the_predecessor_of_tool_calls_runs_once_too(ruled: Service, database: Database) -> None:
     body = message("function-call", "c-1", at=9, functionCall={"name": "recordOptOut", "parameters": {}})
     first, again = await ruled.answer(body), await ruled.answer(body)
