@@ -22,6 +22,7 @@ def refuse_compressed(request: Request) -> None:
 
 async def read(request: Request, *, limit_bytes: int) -> bytes:
     """Raises BodyTooLarge and ClientDisconnect."""
+    await _check_claim(request, limit_bytes=limit_bytes)
     first = await request.receive()
     body: bytes = first.get("body", b"")
     if first["type"] == "http.request" and not first.get("more_body", False) and len(body) <= limit_bytes:
@@ -42,18 +43,23 @@ def _resumed(first: Message, receive: Receive) -> Receive:
 
 async def stream(request: Request, *, limit_bytes: int) -> AsyncIterator[bytes]:
     """Raises BodyTooLarge as soon as it is known."""
-    claimed = request.headers.get("content-length", "")
-    size = int(claimed[:20]) if claimed.isdecimal() else 0
-    if size <= limit_bytes:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit_bytes:
-                break
-            if chunk:
-                yield chunk
-    if size > limit_bytes:
-        await _discard(request)
+    await _check_claim(request, limit_bytes=limit_bytes)
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit_bytes:
+            await _discard(request)
+            raise BodyTooLarge(metadata={"limit_bytes": str(limit_bytes)})
+        if chunk:
+            yield chunk
+
+
+async def _check_claim(request: Request, *, limit_bytes: int) -> None:
+    """Before anything is read: who asks first whether to send gets the answer instead of `100 Continue`."""
+    claimed = headers.first(request.scope, b"content-length")
+    if claimed.isdecimal() and int(claimed[:20]) > limit_bytes:
+        if not headers.first(request.scope, b"expect"):
+            await _discard(request)
         raise BodyTooLarge(metadata={"limit_bytes": str(limit_bytes)})
 
 

@@ -98,8 +98,8 @@ async def test_who_asks_first_is_told(gateway: Gateway) -> None:
     """B16: Expect: 100-continue. What fits is asked for and taken; what does not is refused."""
     expect = "Expect: 100-continue"
     fits = await send(gateway, post(f"Content-Length: {len(BODY)}", SIGNATURE, expect), [BODY])
-    too_large = await send(gateway, post(f"Content-Length: {LIMIT + 1}", expect), silence_seconds=3.0)
+    too_large = await send(gateway, post(f"Content-Length: {LIMIT + 1}", expect))
 
     assert [100, 200] == fits.statuses
-    assert 413 == too_large.statuses[-1]
+    assert [413] == too_large.statuses
     assert [BODY] == [event.body for event in gateway.peers.calls.events]
