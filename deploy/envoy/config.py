@@ -55,7 +55,8 @@ class PublicService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontDoor:
-    """`services` are the gRPC addresses by name, `traces` is where spans go (None: nowhere).
+    """`services` are the gRPC addresses by name, `traces` is where spans go (None: nowhere), for
+    `traced_percent` of the requests that come without a decision about it.
     `webhooks_per_minute` limits each source address; 0 means no limit. `trusted_hops` is how many proxies of
     our own stand before Envoy: so many addresses at the end of `X-Forwarded-For` are theirs to tell, and the
     caller's is the first of these. Anything before that, anybody may have written.
@@ -67,6 +68,7 @@ class FrontDoor:
     gateway_http: Address
     gateway_authz: Address
     traces: Address | None = None
+    traced_percent: float = 100.0
     webhooks_per_minute: int = WEBHOOKS_PER_MINUTE
     trusted_hops: int = 0
     descriptor_set: Path = DESCRIPTOR_SET
@@ -81,6 +83,7 @@ class FrontDoor:
             gateway_http=Address.parse(environ["GATEWAY_HTTP_ADDRESS"]),
             gateway_authz=Address.parse(environ["GATEWAY_AUTHZ_ADDRESS"]),
             traces=traces_address(environ),
+            traced_percent=traced_percent(environ),
             webhooks_per_minute=webhooks_per_minute(environ),
             trusted_hops=int(environ.get("ENVOY_TRUSTED_HOPS") or 0),
             descriptor_set=Path(environ.get("ENVOY_DESCRIPTOR_SET") or DESCRIPTOR_SET),
@@ -101,6 +104,7 @@ def traces_address(environ: Mapping[str, str]) -> Address | None:
     off = (
         environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
         or environ.get("OTEL_TRACES_EXPORTER") == "none"
+        or environ.get("OTEL_TRACES_SAMPLER") == "always_off"
     )
     if not endpoint or off or protocol not in (None, "", "grpc"):
         return None
@@ -108,6 +112,16 @@ def traces_address(environ: Mapping[str, str]) -> Address | None:
     if parts.scheme == "https" or not parts.hostname:
         return None
     return Address(parts.hostname, parts.port or 4317)
+
+
+def traced_percent(environ: Mapping[str, str]) -> float:
+    """The share of requests that OTEL_TRACES_SAMPLER wants traced where nobody before has decided."""
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "")
+    if sampler.endswith("always_off"):
+        return 0.0
+    if sampler.endswith("traceidratio"):
+        return 100 * float(environ.get("OTEL_TRACES_SAMPLER_ARG") or 1)
+    return 100.0
 
 
 def binary() -> Path:

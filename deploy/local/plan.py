@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deploy.envoy.config import Address, FrontDoor, traces_address, webhooks_per_minute
+from deploy.envoy.config import Address, FrontDoor, traced_percent, traces_address, webhooks_per_minute
 from deploy.local.ports import chosen_port, free_port
 from deploy.local.postgres import PostgresServer
 from deploy.local.secret_store import SERVICES, SecretStore, database_password
@@ -133,6 +133,7 @@ class Plan:
             gateway_http=Address(LOCALHOST, self.ports.gateway_http),
             gateway_authz=Address(LOCALHOST, self.ports.gateway_authz),
             traces=traces_address(environ),
+            traced_percent=traced_percent(environ),
             webhooks_per_minute=webhooks_per_minute(environ),
         )
 

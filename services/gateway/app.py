@@ -77,7 +77,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
         peers = _peers(stack, config, signer)
         directory = Directory(worker_pool, vault)
         admission = Admission(worker_pool, hourly=config.rate_limit_enabled)
-        intake = Intake(IngestClient(peers.calls).ingest)
+        intake = Intake(IngestClient(peers.calls).ingest, queue_max=config.intake_queue_max)
         events = EventServicer(worker_pool, schema=_SERVICE)
         changed = Wakeup(worker_pool, channel=CHANNEL)
         invalidation = Invalidation(changed, [directory.clear, admission.clear])

@@ -33,6 +33,8 @@ class Config:
     reflection: bool = False
     pool_size_max: int = 10
     worker_pool_size_max: int = 10
+    # Webhooks that may wait to be stored; more are refused and come again.
+    intake_queue_max: int = 2000
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Config":
@@ -55,6 +57,9 @@ class Config:
             pool_size_max=env.integer("GATEWAY_POOL_SIZE_MAX", default=10, minimum=2, maximum=100),
             worker_pool_size_max=env.integer(
                 "GATEWAY_WORKER_POOL_SIZE_MAX", default=10, minimum=4, maximum=100
+            ),
+            intake_queue_max=env.integer(
+                "GATEWAY_INTAKE_QUEUE_MAX", default=2000, minimum=1, maximum=100_000
             ),
         )
         if config.public_url and not _is_origin(config.public_url):

@@ -15,8 +15,9 @@ from services.gateway.domain import fallbacks, messages
 from services.gateway.domain.signatures import SignedRequest, is_signed
 from services.gateway.domain.sources import VAPI, OpenSource
 from services.gateway.domain.webhooks import IncomingEvent
-from services.gateway.errors import SignatureInvalid
+from services.gateway.errors import IntakeFull, SignatureInvalid
 from services.gateway.http import bodies, headers
+from services.gateway.http.problems import to_response
 from services.gateway.operations.answers import Answers
 from services.gateway.operations.intake import Intake
 from services.gateway.operations.sources import Directory
@@ -27,6 +28,9 @@ BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 
 _refused = telemetry.meter().create_counter(
     "callplane.webhooks.refused", description="Webhooks whose signature was missing, wrong or too old."
+)
+_shed = telemetry.meter().create_counter(
+    "callplane.webhooks.shed", description="Webhooks refused because too many were waiting to be stored."
 )
 
 
@@ -41,9 +45,13 @@ class VapiWebhooks:
         bodies.refuse_compressed(request)
         found = await self._directory.find(request.path_params["source"], provider=VAPI)
         body = await bodies.read(request, limit_bytes=BODY_BYTES_MAX)
+        message_type = messages.type_of(body)
+        if self._intake.is_full_for(len(body)) and not messages.expects_answer(message_type):
+            # Before anything that costs: what is refused must not take the time of what is not.
+            _shed.add(1, {"provider": VAPI})
+            return _FULL
         _check_signature(request, body, found)
         event = incoming(found, body)
-        message_type = messages.type_of(body)
         if messages.expects_answer(message_type):
             spent_seconds = time.monotonic() - began
             answer = await self._answers.answer(event, message_type=message_type, spent_seconds=spent_seconds)
@@ -79,5 +87,6 @@ def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
 
 
-# Made once: it holds nothing of the request it answers.
+# Made once: they hold nothing of the request they answer.
 _RECEIVED: Final = _json(b'{"received":true}')
+_FULL: Final = to_response(IntakeFull())

@@ -50,10 +50,14 @@ class Intake:
         self._queue_bytes = 0
         self._arrived = asyncio.Event()
 
+    def is_full_for(self, size: int) -> bool:
+        """Whether a webhook of `size` bytes would be refused at this moment."""
+        return len(self._queue) >= self._queue_max or self._queue_bytes + size > _QUEUE_BYTES_MAX
+
     async def accept(self, event: IncomingEvent) -> None:
         """Returns once the event is committed. Raises IntakeFull or NotStored; then it may still get stored,
         which the ledger's dedupe makes harmless."""
-        if len(self._queue) >= self._queue_max or self._queue_bytes + len(event.body) > _QUEUE_BYTES_MAX:
+        if self.is_full_for(len(event.body)):
             raise IntakeFull
         waiting = _Waiting(event, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)

@@ -286,6 +286,27 @@ async def test_waiting_webhooks_do_not_hold_up_an_answer(gateway: Gateway) -> No
     assert {200} == {answer.status_code for answer in await asyncio.gather(*waiting)}
 
 
+async def test_a_full_queue_refuses_at_once_but_never_whoever_waits_for_an_answer(
+    start_gateway: StartGateway,
+) -> None:
+    """OP-4: beyond what can be stored webhooks are refused before they cost anything, and come again."""
+    async with start_gateway(intake_queue_max=1) as gateway:
+        gateway.peers.calls.ingest_open.clear()
+        sent = [asyncio.create_task(gateway.vapi(HANG)) for _ in range(30)]
+        done, waiting = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
+        answered = await gateway.vapi(webhook("tool-calls"))
+        gateway.peers.calls.ingest_open.set()
+        await asyncio.wait(sent)
+        later = await gateway.vapi(HANG)
+
+    refused = done.pop().result()
+    assert (503, "1") == (refused.status_code, refused.headers["retry-after"])
+    assert "LIMIT_EXCEEDED" == refused.json()["details"][0]["reason"]
+    assert waiting
+    assert [200, 200] == [answered.status_code, later.status_code]
+    assert {200, 503} == {task.result().status_code for task in sent}
+
+
 async def test_every_sample_of_the_provider_gets_200(gateway: Gateway) -> None:
     folders = (
         "docs-server-events",

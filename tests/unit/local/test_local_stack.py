@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from deploy.envoy.config import Address, traces_address
+from deploy.envoy.config import Address, traced_percent, traces_address
 from deploy.local.child import StackError, closed_directory, tethered
 from deploy.local.collector import SpanFile, flattened
 from deploy.local.plan import Plan, Ports
@@ -107,10 +107,27 @@ def test_a_service_gets_its_own_roles_and_no_one_elses(tmp_path: Path) -> None:
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector:4317"}, None),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, None),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1", "OTEL_SDK_DISABLED": "true"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1", "OTEL_TRACES_SAMPLER": "always_off"}, None),
     ],
 )
 def test_envoy_sends_spans_where_it_can(environ: dict[str, str], expected: Address | None) -> None:
     assert expected == traces_address(environ)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "expected"),
+    [
+        ("", "", 100.0),
+        ("parentbased_always_on", "", 100.0),
+        ("parentbased_always_off", "", 0.0),
+        ("traceidratio", "0.25", 25.0),
+        ("parentbased_traceidratio", "0.01", 1.0),
+    ],
+)
+def test_envoy_traces_as_many_requests_as_the_services(sampler: str, argument: str, expected: float) -> None:
+    environ = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
+
+    assert expected == traced_percent(environ)
 
 
 def test_spans_become_lines_and_the_file_is_bounded(tmp_path: Path) -> None:
