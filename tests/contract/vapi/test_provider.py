@@ -17,7 +17,7 @@ from services.calls.domain.placement import (
 )
 from services.calls.errors import ProviderAssistantNotFound, ProviderRefused
 from tests.contract.vapi.conftest import Placing, World
-from tests.support.fake_voice_provider import ASSISTANT_ID, PHONE_NUMBER_ID
+from tests.support.fake_voice_provider import ASSISTANT_ID, PHONE_NUMBER, PHONE_NUMBER_ID
 
 NO_SUCH_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -190,3 +190,9 @@ async def test_a_refused_configuration_tells_the_providers_reasons(world: World)
 
     assert refused.value.metadata["status"] == "400"
     assert "noSuchField" in refused.value.metadata["detail"]
+
+
+async def test_the_phone_numbers_of_the_account_are_listed(world: World) -> None:
+    numbers = await world.provider.list_phone_numbers()
+
+    assert [(PHONE_NUMBER_ID, PHONE_NUMBER)] == [(one.id, one.number) for one in numbers]

@@ -1,5 +1,6 @@
 """Who takes a call that comes in: routes over the API, the provider's question, and what is kept of it."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from google.protobuf import json_format
 from callplane.calls.v2 import calls_pb2, intake_pb2_grpc, provider_pb2, provider_pb2_grpc, routes_pb2
 from callplane.calls.v2.intake_pb2 import AnswerEventRequest
 from callplane.calls.v2.routes_pb2_grpc import InboundRouteServiceStub
+from libs.pg import transaction
 from tests.integration.calls.harness import ORG, OTHER_ORG, SOURCE, House, Service, incoming, serving
 from tests.support.postgres import Database
 from tests.support.vapi_messages import message, report, status_update
@@ -174,6 +176,21 @@ async def test_a_call_that_asks_again_gets_the_answer_it_got(service: Service) -
 
     assert first == await ask(service, "c-1")
     assert "error" in await ask(service, "c-2")
+
+
+async def test_a_question_does_not_wait_behind_other_requests(database: Database) -> None:
+    """Answers have connections of their own: every other one is held here by a lock somebody keeps."""
+    async with serving(database, pool_size_max=1) as service, database.pool("calls") as pool:
+        await create(service, "r", result={"provider_assistant_id": "one"})
+        async with transaction(pool) as conn:
+            await conn.execute("LOCK TABLE calls.inbound_routes IN SHARE MODE")
+            waiting = [
+                asyncio.create_task(create(service, f"r{n}", result={"error_message": "x"})) for n in range(3)
+            ]
+            async with asyncio.timeout(3):
+                assert {"assistantId": "one"} == await ask(service, "c-1")
+            assert not any(task.done() for task in waiting)
+        await asyncio.gather(*waiting)
 
 
 async def test_routes_are_kept_listed_and_changed(service: Service) -> None:
