@@ -34,7 +34,8 @@ class Item:
 @dataclass(slots=True)
 class Tally:
     """What became of the webhooks of one stretch of time. `unsent` found no connection free; `wrong` were
-    acknowledged with something else than what was asked for. Times are in seconds."""
+    answered with 200 but not with what was asked for, and do not count among `acked`. Times are in
+    seconds."""
 
     offered: int = 0
     unsent: int = 0
@@ -49,11 +50,14 @@ class Tally:
     def pending(self) -> int:
         return self.offered - self.unsent - sum(self.statuses.values())
 
-    def settle(self, item: Item, status: int, seconds: float) -> None:
+    def settle(self, item: Item, status: int, seconds: float, *, understood: bool) -> None:
         self.statuses[status] += 1
         if status == ACKNOWLEDGED:
             self.latencies.append(seconds)
-            self.acked.append(item.mark)
+            if understood:
+                self.acked.append(item.mark)
+            else:
+                self.wrong += 1
         elif status != NO_ANSWER:
             self.refusal_latencies.append(seconds)
 
@@ -156,11 +160,11 @@ class Lane:
 
     def _settled(self, connection: Connection, status: int) -> None:
         item, since, tally = self._asked.pop(connection)
-        tally.settle(item, status, time.monotonic() - since)
-        if status == ACKNOWLEDGED:
-            if self._understood is not None and not self._understood(connection.received):
-                tally.wrong += 1
-        elif status != NO_ANSWER:
+        understood = self._understood is None or (
+            status == ACKNOWLEDGED and self._understood(connection.received)
+        )
+        tally.settle(item, status, time.monotonic() - since, understood=understood)
+        if status not in (ACKNOWLEDGED, NO_ANSWER):
             self._refused.append(item)
         if connection.usable:
             self._go_on(connection)

@@ -12,6 +12,7 @@ from deploy.bench import growth, report, rounds
 from deploy.bench.connection import request_bytes, status_of
 from deploy.bench.database import PGBENCH_WAYS, tps_in
 from deploy.bench.figures import medians, percentile, ratio, slope, spread_ms
+from deploy.bench.lane import Item, Tally
 from deploy.bench.stock import Stock, is_quote, mark_of
 from deploy.bench.wanted import INTAKE, Wanted, compared
 from deploy.bench.webhooks import CALLS_AT_ONCE, sizes, tool_calls_body, webhooks
@@ -134,6 +135,15 @@ def test_only_an_answer_with_a_price_is_a_quote() -> None:
     assert not is_quote(answer({"toolCallId": "1", "error": "The service is not reachable."}))
 
 
+def test_an_answer_that_is_not_what_was_asked_for_promises_nothing() -> None:
+    """The gateway's fixed answer to a tool call is a 200 of its own: nothing has to be in the ledger."""
+    tally = Tally(offered=2)
+    tally.settle(Item(b"", b"stored"), 200, 0.1, understood=True)
+    tally.settle(Item(b"", b"fallback"), 200, 0.1, understood=False)
+
+    assert ([b"stored"], 1, 0) == (tally.acked, tally.wrong, tally.pending)
+
+
 def test_a_request_is_whole_and_an_answer_is_read_when_it_is() -> None:
     request = request_bytes("/hooks", host="localhost", headers={"X-Vapi-Signature": "00"}, body=b"{}")
     answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nserver: x\r\n\r\n{}"
@@ -164,6 +174,14 @@ def test_a_lost_webhook_makes_the_figures_worthless() -> None:
     assert "round 1, gateway_maximum: 1 were acked and are not in the ledger" in found["problems"]
     assert "2 webhooks became part of no call" in found["problems"]
     assert [] == section(one_round())["problems"]
+
+
+def test_no_ack_at_all_is_a_figure_of_an_overload_only() -> None:
+    silent = one_round() | {"gateway_overload": load_figures(acked=0) | {"goodput_of_maximum": 0.0}}
+    broken = one_round() | {"envoy_maximum": load_figures(acked=0)}
+
+    assert [] == section(silent)["problems"]
+    assert ["round 1, envoy_maximum: nothing was acked"] == section(broken)["problems"]
 
 
 def test_each_wanted_figure_is_found_and_held_against_its_limit() -> None:
