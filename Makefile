@@ -57,6 +57,10 @@ test-contract: setup ## Fakes against real ones, protos, migrations, providers' 
 test-e2e: setup ## Stories through Envoy and all services (T=path)
 	@$(PY) -m pytest $(or $(T),tests/e2e)
 
+.PHONY: kills
+kills: setup ## The kill campaign of intake at length: N kills at each point (N=30)
+	@KILLS=$(or $(N),30) $(PY) -m pytest -q -s tests/e2e/test_kill_points.py
+
 .PHONY: lint
 lint: setup ## Style, formatting, import rules, proto lint and breaking changes
 	@$(VENV)/bin/ruff check .

@@ -9,6 +9,10 @@
     @p        only with this probability
     #n        only at the n-th hit
 
+`FAILPOINTS=@/some/schedule` names a file with such a text in each line, one for each life of the process: the
+first line counts until a kill struck, then the second one for the process that follows, and so on; after the
+last line nothing strikes. What has struck stands in `/some/schedule.struck`, name by name.
+
 Switched off (no FAILPOINTS), a hit costs one dict lookup.
 """
 
@@ -19,6 +23,7 @@ import re
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 _GRAMMAR = re.compile(
     r"(?P<name>[a-z0-9_]+(?:\.[a-z0-9_]+)*)="
@@ -42,6 +47,8 @@ class _Failpoint:
 
 _registered: set[str] = set()
 _active: dict[str, _Failpoint] = {}
+# Where kills are noted down, if there is a schedule.
+_struck: Path | None = None
 
 
 def register(*names: str) -> None:
@@ -86,6 +93,7 @@ async def _strike(name: str, failpoint: _Failpoint) -> None:
         return
     match failpoint.action:
         case "kill":
+            _note(name)
             os.kill(os.getpid(), signal.SIGKILL)
         case "stop":
             # Blocking the loop is the purpose: heartbeats and deadlines must cope with it.
@@ -94,6 +102,33 @@ async def _strike(name: str, failpoint: _Failpoint) -> None:
             await asyncio.sleep(failpoint.amount)
         case _:
             raise FailpointError(name)
+
+
+def _note(name: str) -> None:
+    if _struck is not None:
+        with _struck.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+
+
+def scheduled(schedule: Path) -> str:
+    """The line of a schedule that counts for this life, given what has struck in earlier ones."""
+    struck = struck_file(schedule)
+    lives = len(struck.read_text(encoding="utf-8").splitlines()) if struck.exists() else 0
+    lines = schedule.read_text(encoding="utf-8").splitlines()
+    return lines[lives] if lives < len(lines) else ""
+
+
+def struck_file(schedule: Path) -> Path:
+    return schedule.with_name(f"{schedule.name}.struck")
+
+
+def _configure_from(setting: str) -> None:
+    global _struck  # noqa: PLW0603  one process has one schedule
+    if setting.startswith("@"):
+        schedule = Path(setting[1:])
+        _struck = struck_file(schedule)
+        setting = scheduled(schedule)
+    configure(setting)
 
 
 def _parse(text: str) -> dict[str, _Failpoint]:
@@ -114,4 +149,4 @@ def _parse_one(part: str) -> tuple[str, _Failpoint]:
 
 
 # Read here and not by each program, so that a crash test cannot be defeated by a start-up that forgot it.
-configure(os.environ.get("FAILPOINTS", ""))
+_configure_from(os.environ.get("FAILPOINTS", ""))

@@ -298,3 +298,41 @@ async def test_a_list_that_is_too_long_is_read_in_shorter_pieces(house: House, l
         await house.database.fetch("SELECT id FROM calls.calls WHERE provider_call_id = $1", unheard.id)
     )
     assert max(windows) > timedelta(hours=2)
+
+
+EVENTS: dict[str, dict[str, Any]] = {
+    "ringing": {"type": "status-update", "status": "ringing"},
+    "in-progress": {"type": "status-update", "status": "in-progress"},
+    "conversation": {"type": "conversation-update", "messages": SAID},
+    "ended": {"type": "status-update", "status": "ended", "endedReason": "customer-ended-call"},
+    "report": {"type": "end-of-call-report", "endedReason": "customer-ended-call", **REPORT},
+}
+
+
+@pytest.mark.parametrize("dropped", [*([name] for name in EVENTS), ["ended", "report"], list(EVENTS)])
+async def test_whatever_event_is_missing_the_call_ends_with_its_cost(
+    house: House, late: Late, dropped: list[str]
+) -> None:
+    """V9: each single event, all terminal ones, all of them."""
+    call_id, made = await placed(house)
+    for name, event in EVENTS.items():
+        if name not in dropped:
+            await late.webhook(house.provider.calls[made], source_id=UUID(int=7), **event)
+    house.provider.change(made, status="ended", endedReason="customer-ended-call", **REPORT)
+    await house.age(call_id, 700)
+    await late.reconciliation.follow_up()
+    await late.fold()
+    await late.waited()
+    await late.completed()
+
+    call = await house.call(call_id)
+    assert ("ENDED", "0.0815", "REPORT", 1) == (
+        call["status"],
+        str(call["cost_usd"]),
+        call["transcript_source"],
+        call["transcript_lines"],
+    )
+    assert 0 == await house.lines_in_use()
+    await late.waited()
+    await late.reconciliation.count_lost()
+    assert [("end-of-call-report", True)] * ("report" in dropped) == await late.lost()

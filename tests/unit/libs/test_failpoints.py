@@ -1,9 +1,11 @@
 """The grammar of FAILPOINTS and what each action does."""
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,22 @@ def test_kill_ends_the_process_at_once() -> None:
     )
 
     assert (done.returncode, done.stdout) == (-9, b"")
+
+
+def test_a_schedule_has_a_line_for_each_life(tmp_path: Path) -> None:
+    """Each process reads on where a kill ended the one before."""
+    schedule = tmp_path / "schedule"
+    schedule.write_text("a.b=kill\nc.d=error;a.b=kill#2\n")
+    hit = "import asyncio; from libs import failpoints; asyncio.run(failpoints.hit('a.b')); "
+    lives = [
+        subprocess.run(
+            [sys.executable, "-c", hit * 2],
+            env={"FAILPOINTS": f"@{schedule}"},
+            capture_output=True,
+            check=False,
+        ).returncode
+        for _ in range(3)
+    ]
+
+    assert [-signal.SIGKILL, -signal.SIGKILL, 0] == lives
+    assert "a.b\na.b\n" == failpoints.struck_file(schedule).read_text()
