@@ -152,6 +152,7 @@ class Plan:
             "CALLS_SETTLE_SECONDS": "15",
             "CALLS_RECONCILE_SECONDS": "2",
             "CALLS_STUCK_SECONDS": "60",
+            "CALLS_ANALYTICS_SECONDS": "5",
             "TWILIO_BASE_URL": f"{self.sandbox_url}/twilio",
             "TWILIO_ACCOUNT_SID": self._twilio_account(),
             "TWILIO_AUTH_TOKEN": self.secrets.ensure("TWILIO_AUTH_TOKEN"),

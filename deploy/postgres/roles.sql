@@ -21,6 +21,8 @@ BEGIN
                 'ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', role);
             EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
         END LOOP;
+        -- For refreshing materialized views beside their readers.
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), service || '_owner');
         EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I', service, service || '_owner');
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I, %I', service, service, service || '_worker');
     END LOOP;

@@ -9,11 +9,13 @@ from typing import Final
 import grpc.aio
 
 from callplane.calls.v2 import (
+    analytics_pb2_grpc,
     calls_pb2_grpc,
     intake_pb2_grpc,
     leads_pb2_grpc,
     provider_pb2_grpc,
     routes_pb2_grpc,
+    settings_pb2_grpc,
 )
 from callplane.events.v1 import events_pb2_grpc
 from libs import pg
@@ -27,7 +29,9 @@ from services.calls.domain.accounts import Access
 from services.calls.folder import Folder
 from services.calls.operations.account_access import AccountAccess
 from services.calls.operations.accounts import PROVIDER, Accounts
+from services.calls.operations.analytics import Analytics, FigureRefresh
 from services.calls.operations.answer import Answers
+from services.calls.operations.call_settings import SettingsKeeping
 from services.calls.operations.catching_up import CatchingUp
 from services.calls.operations.fold import Fold
 from services.calls.operations.inbound_routes import InboundRoutes
@@ -49,12 +53,14 @@ from services.calls.operations.sweeping import Sweeping
 from services.calls.operations.tool_effects import ToolEffects
 from services.calls.operations.tool_running import ToolRunning
 from services.calls.reconciler import reconciler_loops
+from services.calls.rpc.analytics import AnalyticsServicer
 from services.calls.rpc.calls import CallServicer
 from services.calls.rpc.inbound_routes import InboundRouteServicer
 from services.calls.rpc.intake import AnswerServicer, IngestServicer, ProviderEventServicer
 from services.calls.rpc.leads import LeadServicer
 from services.calls.rpc.provider import ProviderAccountServicer, ProviderAssistantServicer
 from services.calls.rpc.rule_services import add_rule_servicers
+from services.calls.rpc.settings import CallSettingsServicer
 from services.calls.vapi import Vapi, VapiTransport, Webhook
 
 _SERVICE: Final = "calls"
@@ -115,6 +121,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
         loops = [
             _partitions_loop(folder_fold, pools.workers),
             _lead_clock_loop(pools.workers, interval_seconds=config.lead_clock_seconds),
+            _figures_loop(pools.workers, interval_seconds=config.analytics_seconds),
             *reconciler_loops(
                 reconciliation,
                 Sweeping(pools.workers, providers, catching_up=catching_up),
@@ -137,6 +144,12 @@ async def running(config: Config) -> AsyncIterator[Running]:
             add_rule_servicers(server, Rules(pools.requests, rule_books))
             routes_pb2_grpc.add_InboundRouteServiceServicer_to_server(
                 InboundRouteServicer(InboundRoutes(pools.requests, routing)), server
+            )
+            analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(
+                AnalyticsServicer(Analytics(pools.requests)), server
+            )
+            settings_pb2_grpc.add_CallSettingsServiceServicer_to_server(
+                CallSettingsServicer(SettingsKeeping(pools.requests)), server
             )
             provider_pb2_grpc.add_ProviderAccountServiceServicer_to_server(
                 ProviderAccountServicer(accounts), server
@@ -230,6 +243,11 @@ def _partitions_loop(fold: Fold, pool: Pool) -> Loop:
 def _lead_clock_loop(pool: Pool, *, interval_seconds: float) -> Loop:
     lease = Lease(pool, schema=_SERVICE, name="lead clock", ttl_seconds=15.0)
     return Loop("lead clock", LeadClock(pool).tick, interval_seconds=interval_seconds, lease=lease)
+
+
+def _figures_loop(pool: Pool, *, interval_seconds: float) -> Loop:
+    lease = Lease(pool, schema=_SERVICE, name="figures", ttl_seconds=60.0)
+    return Loop("figures", FigureRefresh(pool).step, interval_seconds=interval_seconds, lease=lease)
 
 
 async def _background(

@@ -43,6 +43,8 @@ class Config:
     report_seconds: float = 60.0
     # How often the provider's own list is compared with the record.
     sweep_seconds: float = 300.0
+    # How old the figures of calls may become.
+    analytics_seconds: float = 300.0
     reflection: bool = False
     pool_size_max: int = 10
     answer_pool_size_max: int = 4
@@ -69,6 +71,7 @@ class Config:
             stuck_seconds=env.number("CALLS_STUCK_SECONDS", default=600.0, minimum=0.1),
             settle_seconds=env.number("CALLS_SETTLE_SECONDS", default=120.0, minimum=0.1),
             reconcile_seconds=env.number("CALLS_RECONCILE_SECONDS", default=10.0, minimum=0.05),
+            analytics_seconds=env.number("CALLS_ANALYTICS_SECONDS", default=300.0, minimum=0.1),
             lead_clock_seconds=env.number("CALLS_LEAD_CLOCK_SECONDS", default=5.0, minimum=0.05),
             report_seconds=env.number("CALLS_REPORT_SECONDS", default=60.0, minimum=0.1),
             sweep_seconds=env.number("CALLS_SWEEP_SECONDS", default=300.0, minimum=0.1),

@@ -37,6 +37,27 @@ class Status(StrEnum):
     def terminal(self) -> bool:
         return self in (Status.ENDED, Status.FAILED, Status.CANCELED, Status.TIMEOUT)
 
+    @property
+    def status_class(self) -> "StatusClass":
+        match self:
+            case Status.ENDED:
+                return StatusClass.COMPLETED
+            case Status.FAILED:
+                return StatusClass.FAILED
+            case Status.CANCELED | Status.TIMEOUT:
+                return StatusClass.ABANDONED
+            case _:
+                return StatusClass.ACTIVE
+
+
+class StatusClass(StrEnum):
+    """The words of reports, and of the first version of the API."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
 
 class Outcome(StrEnum):
     """Who or what answered."""

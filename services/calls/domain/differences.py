@@ -44,7 +44,7 @@ class Difference:
 _NOTES: Final = frozenset({"looked_up_at", "lookups"})
 _COLUMNS: Final = tuple(field.name for field in fields(Call) if field.name not in _NOTES)
 _EVENT_COLUMNS: Final = ("call_id", "type", "status", "occurred_at", "received_at", "payload")
-_LINE_COLUMNS: Final = ("role", "message", "seconds_from_start", "spoken_at", "confidence")
+_LINE_COLUMNS: Final = ("role", "message", "seconds_from_start", "spoken_at", "confidence", "metadata")
 
 
 def of_call(present: Call | None, right: Call) -> list[Difference]:

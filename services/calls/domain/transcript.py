@@ -32,6 +32,12 @@ _ROLES: Final = {
     "tool_call_result": "TOOL",
     "function": "TOOL",
 }
+# How long it took, when it ended, which tool it was about, who said it among several.
+_METADATA: Final = (
+    "duration", "endTime", "toolCallId", "name", "source", "speakerLabel", "assistantName", "isFiltered",
+)  # fmt: skip
+_METADATA_LENGTH_MAX: Final = 100
+_METADATA_NUMBER_MAX: Final = 1e15
 # Two utterances of the same millisecond are told apart by who speaks.
 _TURNS: Final = {"USER": 0, "ASSISTANT": 1, "SYSTEM": 2, "TOOL": 3}
 _SPEAKER: Final = re.compile(r"^(AI|User|Assistant|Bot|Customer)\s*:\s*", re.IGNORECASE)
@@ -45,6 +51,8 @@ class Line:
     seconds_from_start: float | None = None
     spoken_at: datetime | None = None
     confidence: float | None = None
+    # What else the provider told about the utterance.
+    metadata: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,7 @@ def _lines(messages: Any) -> list[Line]:
                     seconds_from_start=_not_negative(message.get("secondsFromStart")),
                     spoken_at=moment(message.get("time")),
                     confidence=_confidence(message),
+                    metadata=_metadata(message),
                 )
             )
     return lines
@@ -155,6 +164,17 @@ def _confidence(message: Mapping[str, Any]) -> float | None:
     if told is None:
         told = number(mapping(message.get("metadata")).get("confidence"))
     return told if told is not None and 0 <= told <= 1 else None
+
+
+def _metadata(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Plain values only: what has members repeats the words."""
+    told = {name: message[name] for name in _METADATA if isinstance(message.get(name), str | int | float)}
+    kept = {
+        name: value[:_METADATA_LENGTH_MAX] if isinstance(value, str) else value
+        for name, value in told.items()
+        if not isinstance(value, int | float) or abs(value) < _METADATA_NUMBER_MAX
+    }
+    return kept or None
 
 
 def _not_negative(value: Any) -> float | None:

@@ -5,7 +5,7 @@ up, whatever the model sends. Reading one raises BadArguments.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from services.calls.domain.arguments import Arguments, BadArguments
 from services.calls.domain.business_hours import Language
 from services.calls.domain.call import Priority
 from services.calls.domain.customer import customer_data
+from services.calls.domain.redaction import Redaction, redacted, redacted_fields
 from services.calls.domain.rules import RuleBook
 from services.calls.domain.services import accept
 
@@ -78,6 +79,20 @@ def is_wish(name: str) -> bool:
 
 def wish_of(name: str, told: Mapping[str, Any], rules: RuleBook, *, now: datetime) -> Wish:
     return _READERS[name](Arguments(told), rules, now)
+
+
+def redacted_wish(wish: Wish, kinds: Redaction) -> Wish:
+    """What follows from it goes into leads and events."""
+    match wish:
+        case AlertWish():
+            return replace(wish, message=redacted(wish.message, kinds))
+        case LeadWish():
+            fields = redacted_fields(wish.fields, kinds)
+            return replace(wish, fields=fields, notes=redacted(wish.notes, kinds))
+        case CallbackWish():
+            return replace(wish, reason=redacted(wish.reason, kinds))
+        case _:
+            return wish
 
 
 def _alert(arguments: Arguments, rules: RuleBook, _now: datetime) -> AlertWish:

@@ -8,16 +8,19 @@ from libs.pg import Connection
 from services.calls.domain import facts, record
 from services.calls.domain.call import Call, Direction
 from services.calls.domain.messages import Message
+from services.calls.domain.redaction import NOTHING, redacted_facts
 from services.calls.domain.telling import facts_told
 from services.calls.domain.webhooks import IncomingWebhook
-from services.calls.store import calls, lines
+from services.calls.store import call_settings, calls, lines
 
 
 async def lock_call(conn: Connection, webhook: IncomingWebhook, message: Message, *, now: datetime) -> Call:
     """With what the webhook tells of it, which the fold will write; locked until the transaction ends. A call
     that nobody has heard of is begun."""
     found = await _find(conn, webhook, message)
-    told = facts_told(message, None, received_at=webhook.received_at)
+    redactions = await call_settings.redactions(conn, [webhook.org_id])
+    kinds = redactions.get(webhook.org_id, NOTHING)
+    told = redacted_facts(facts_told(message, None, received_at=webhook.received_at), kinds)
     if found is None:
         inbound = facts.value_of(told, "direction") != Direction.OUTBOUND
         found = await _begin(conn, webhook, message, inbound=inbound, now=now)

@@ -1,18 +1,20 @@
 """Reading the record. Row level security shows each request its own organization only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from libs.errors import InvalidArgument
-from libs.pg import Pool, transaction
+from libs.pg import Connection, Pool, transaction
 from services.calls.domain.call import Call
 from services.calls.domain.call_events import CallEvent
+from services.calls.domain.redaction import NOTHING, Redaction, redacted, redacted_document
 from services.calls.domain.tools import ToolCall
 from services.calls.domain.transcript import Line
 from services.calls.domain.webhooks import LedgerRow
 from services.calls.errors import CallNotFound, ProviderEventNotFound
-from services.calls.store import call_events, calls, foldings, ledger, tool_calls, transcripts
+from services.calls.store import call_events, call_settings, calls, foldings, ledger, tool_calls, transcripts
 
 _REPLAYS_MAX = 10_000
 _TOOL_CALLS_MAX = 500
@@ -61,7 +63,9 @@ class Reading:
         async with transaction(self._pool, org_id=org_id) as conn:
             if await calls.find(conn, call_id=call_id) is None:
                 raise CallNotFound
-            return await call_events.list_page(conn, call_id=call_id, after=after, limit=limit)
+            kinds = await _redaction(conn, org_id)
+            found = await call_events.list_page(conn, call_id=call_id, after=after, limit=limit)
+        return [replace(event, payload=redacted_document(event.payload, kinds)) for event in found]
 
     async def get_transcript(self, org_id: UUID, call_id: UUID) -> tuple[Call, Sequence[Line]]:
         async with transaction(self._pool, org_id=org_id) as conn:
@@ -75,7 +79,16 @@ class Reading:
             call = await calls.find(conn, call_id=call_id)
             if call is None:
                 raise CallNotFound
-            return await tool_calls.list_of_call(conn, call, limit=_TOOL_CALLS_MAX)
+            kinds = await _redaction(conn, org_id)
+            found = await tool_calls.list_of_call(conn, call, limit=_TOOL_CALLS_MAX)
+        return [
+            replace(
+                use,
+                arguments=redacted_document(use.arguments, kinds),
+                result=redacted(use.result, kinds),
+            )
+            for use in found
+        ]
 
     async def list_provider_events(
         self,
@@ -127,3 +140,8 @@ class Reading:
         """Replays that wait, and since when the oldest does."""
         async with transaction(self._pool, org_id=org_id) as conn:
             return await foldings.count_waiting(conn)
+
+
+async def _redaction(conn: Connection, org_id: UUID) -> Redaction:
+    """What the provider sent is kept; it is shown as the record would be written now."""
+    return (await call_settings.redactions(conn, [org_id])).get(org_id, NOTHING)

@@ -27,7 +27,7 @@ from services.calls.domain.messages import Message, read
 from services.calls.domain.transcript import Line, Telling
 from services.calls.domain.webhooks import LedgerEntry
 from services.calls.operations.record import Retold, retell
-from services.calls.store import call_events, calls, foldings, ledger, own_facts, transcripts
+from services.calls.store import call_events, call_settings, calls, foldings, ledger, own_facts, transcripts
 from services.calls.store.ledger import Place
 
 SLICE_MAX: Final = 50
@@ -132,7 +132,8 @@ async def _call_slice(
         if source is Source.LEDGER
         else {call.id: [_entry(call, event) for event in events[call.id]] for call in known}
     )
-    retold = [retell(call, entries[call.id], now=now) for call in known]
+    redactions = await call_settings.redactions(conn, {call.org_id for call in known})
+    retold = [retell(call, entries[call.id], redactions=redactions, now=now) for call in known]
     found = await _differences(conn, present, events, retold, source=source)
     applied = await _put_right(conn, present, events, retold, found) if apply else 0
     return Slice(checked=len(known), differences=found, applied=applied, next=AfterCall(known[-1].id))
@@ -239,12 +240,14 @@ async def _begun(
 ) -> list[Retold]:
     """Calls whose identity is lost get a new one, as old as what is left of them."""
     ids = await calls.new_ids(conn, count=len(groups))
+    redactions = await call_settings.redactions(conn, {org_id for org_id, _, _ in groups})
     return [
         retell(
             calls_domain.new_call(
                 call_id, org_id=key[0], provider=key[1], provider_call_id=key[2], now=told[0].received_at
             ),
             told,
+            redactions=redactions,
             now=now,
         )
         for call_id, (key, told) in zip(ids, groups.items(), strict=True)

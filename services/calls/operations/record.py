@@ -22,11 +22,21 @@ from services.calls.domain.call_events import NewCallEvent
 from services.calls.domain.ended_reasons import kind_of, status_of
 from services.calls.domain.messages import Message, Unreadable, read
 from services.calls.domain.priority import Request, judge
+from services.calls.domain.redaction import NOTHING, Redaction, redacted_facts, redacted_telling
 from services.calls.domain.transcript import Telling, telling_of
 from services.calls.domain.webhooks import LedgerEntry
 from services.calls.operations.lead_keeping import LeadKeeping
 from services.calls.operations.rule_books import RuleBooks
-from services.calls.store import accounts, call_events, calls, foldings, lines, own_facts, transcripts
+from services.calls.store import (
+    accounts,
+    call_events,
+    call_settings,
+    calls,
+    foldings,
+    lines,
+    own_facts,
+    transcripts,
+)
 
 # After so many the event loop's other tasks get their turn: webhooks and tools wait for an answer.
 _ENTRIES_AT_A_TIME: Final = 20
@@ -76,10 +86,12 @@ class Retold:
     unreadable: Sequence[tuple[LedgerEntry, str]]
 
 
-def retell(call: Call, entries: Sequence[LedgerEntry], *, now: datetime) -> Retold:
+def retell(
+    call: Call, entries: Sequence[LedgerEntry], *, redactions: Mapping[UUID, Redaction], now: datetime
+) -> Retold:
     """`call` as it stands before the provider has told anything; `entries` everything that was told. What was
     judged stays as it was judged."""
-    told, unreadable = _read(entries)
+    told, unreadable = _read(entries, redactions)
     if not told:
         return Retold(call=record.told(call, {}), events=[], tellings=[], unreadable=unreadable)
     step = _joined(call, told, created=False, now=now)
@@ -98,11 +110,12 @@ class Record:
 
     async def apply(self, conn: Connection, entries: Sequence[LedgerEntry], *, now: datetime) -> list[str]:
         """Returns the reasons of the entries that could not be read."""
+        redactions = await call_settings.redactions(conn, {entry.org_id for entry in entries})
         told: list[_Told] = []
         unreadable: list[tuple[LedgerEntry, str]] = []
         for first in range(0, len(entries), _ENTRIES_AT_A_TIME):
             await asyncio.sleep(0)
-            readable, others = _read(entries[first : first + _ENTRIES_AT_A_TIME])
+            readable, others = _read(entries[first : first + _ENTRIES_AT_A_TIME], redactions)
             told += readable
             unreadable += others
         if unreadable:
@@ -171,7 +184,9 @@ class Record:
             step.after = record.judged(step.after, judgement, hours=rules.business_hours)
 
 
-def _read(entries: Sequence[LedgerEntry]) -> tuple[list[_Told], list[tuple[LedgerEntry, str]]]:
+def _read(
+    entries: Sequence[LedgerEntry], redactions: Mapping[UUID, Redaction]
+) -> tuple[list[_Told], list[tuple[LedgerEntry, str]]]:
     told: list[_Told] = []
     unreadable: list[tuple[LedgerEntry, str]] = []
     for entry in entries:
@@ -179,9 +194,11 @@ def _read(entries: Sequence[LedgerEntry]) -> tuple[list[_Told], list[tuple[Ledge
         if isinstance(message, Unreadable):
             unreadable.append((entry, message.reason))
             continue
-        conversation = telling_of(message)
+        kinds = redactions.get(entry.org_id, NOTHING)
+        conversation = redacted_telling(telling_of(message), kinds)
         said = telling.facts_told(message, conversation, received_at=entry.received_at)
-        told.append(_Told(entry=entry, message=message, telling=conversation, facts=said))
+        kept = redacted_facts(said, kinds)
+        told.append(_Told(entry=entry, message=message, telling=conversation, facts=kept))
     return told, unreadable
 
 

@@ -18,12 +18,21 @@ from services.calls.domain.call import Call
 from services.calls.domain.leads import Lead
 from services.calls.domain.priority import Request, judge
 from services.calls.domain.record import judged
+from services.calls.domain.redaction import NOTHING
 from services.calls.domain.rules import RuleBook
 from services.calls.domain.telling import HEARSAY
 from services.calls.domain.tools import ToolResult
-from services.calls.domain.wishes import AlertWish, CallbackWish, LeadWish, OptOutWish, TransferWish, Wish
+from services.calls.domain.wishes import (
+    AlertWish,
+    CallbackWish,
+    LeadWish,
+    OptOutWish,
+    TransferWish,
+    Wish,
+    redacted_wish,
+)
 from services.calls.operations.lead_keeping import LeadKeeping
-from services.calls.store import leads, transfer_destinations
+from services.calls.store import call_settings, leads, transfer_destinations
 
 _DESTINATIONS_MAX: Final = 1000
 _DONE: Final = {
@@ -47,6 +56,8 @@ class ToolEffects:
         self, conn: Connection, wish: Wish, call: Call, rules: RuleBook, *, now: datetime
     ) -> ToolResult:
         """For the caller of a locked call."""
+        redactions = await call_settings.redactions(conn, [call.org_id])
+        wish = redacted_wish(wish, redactions.get(call.org_id, NOTHING))
         match wish:
             case AlertWish():
                 return await self._alert(conn, wish, call, rules, now=now)

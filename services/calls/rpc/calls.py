@@ -9,6 +9,7 @@ from callplane.calls.v2 import calls_pb2, calls_pb2_grpc
 from libs.rpc import convert, pages, principal
 from services.calls.domain.call import Call
 from services.calls.domain.call_events import CallEvent
+from services.calls.domain.insights import insights_of
 from services.calls.domain.tools import ToolCall
 from services.calls.domain.transcript import Line
 from services.calls.errors import CallNotFound
@@ -68,11 +69,15 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
         self, request: calls_pb2.GetTranscriptRequest, context: _Context
     ) -> calls_pb2.Transcript:
         call, lines = await self._reading.get_transcript(principal().org_id, UUID(request.call_id))
+        insights = insights_of(call.analysis)
         return calls_pb2.Transcript(
             call_id=str(call.id),
             lines=[_line_message(line) for line in lines],
             summary=call.summary,
             complete=call.reported_at is not None,
+            sentiment=insights.sentiment,
+            key_topics=insights.key_topics,
+            next_steps=insights.next_steps,
         )
 
     async def ListToolCalls(
@@ -178,6 +183,7 @@ def _line_message(line: Line) -> calls_pb2.TranscriptLine:
         seconds_from_start=line.seconds_from_start,
         spoken_at=convert.timestamp(line.spoken_at),
         confidence=line.confidence,
+        metadata=struct(line.metadata) if line.metadata else None,
     )
 
 

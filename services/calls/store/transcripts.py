@@ -22,6 +22,7 @@ class _Row:
     seconds_from_start: float | None
     spoken_at: Any
     confidence: float | None
+    metadata: Mapping[str, Any] | None
 
 
 async def write(conn: Connection, tellings: Sequence[tuple[Call, Telling]]) -> None:
@@ -44,17 +45,18 @@ async def write(conn: Connection, tellings: Sequence[tuple[Call, Telling]]) -> N
         """
         INSERT INTO calls.transcripts AS line (
                org_id, call_id, call_created_at, line_no, source, role, message, seconds_from_start,
-               spoken_at, confidence)
+               spoken_at, confidence, metadata)
         SELECT org_id, call_id, call_created_at, line_no, source, role, message, seconds_from_start,
-               spoken_at, confidence
+               spoken_at, confidence, metadata
           FROM jsonb_populate_recordset(NULL::calls.transcripts, $1)
             ON CONFLICT ON CONSTRAINT transcripts_pkey DO UPDATE
            SET source = excluded.source, role = excluded.role, message = excluded.message,
                seconds_from_start = excluded.seconds_from_start, spoken_at = excluded.spoken_at,
-               confidence = excluded.confidence
-         WHERE (line.role, line.message, line.seconds_from_start, line.spoken_at, line.confidence)
+               confidence = excluded.confidence, metadata = excluded.metadata
+         WHERE (line.role, line.message, line.seconds_from_start, line.spoken_at, line.confidence,
+               line.metadata)
                IS DISTINCT FROM (excluded.role, excluded.message, excluded.seconds_from_start,
-               excluded.spoken_at, excluded.confidence)
+               excluded.spoken_at, excluded.confidence, excluded.metadata)
         """,
         [_row(call, telling, line) for call, telling in tellings for line in telling.lines],
     )
@@ -78,7 +80,7 @@ async def list_of_calls(conn: Connection, calls: Sequence[Call]) -> Mapping[UUID
     rows = await conn.fetch(
         """
         SELECT line.call_id, line.source, line.line_no, line.role, line.message, line.seconds_from_start,
-               line.spoken_at, line.confidence
+               line.spoken_at, line.confidence, line.metadata
           FROM unnest($1::uuid[], $2::timestamptz[]) AS wanted (call_id, call_created_at)
           JOIN calls.transcripts AS line USING (call_id, call_created_at)
          ORDER BY line.call_id, line.line_no
@@ -97,7 +99,7 @@ async def list_lines(conn: Connection, call: Call) -> list[Line]:
     """Oldest first."""
     rows = await conn.fetch(
         """
-        SELECT line_no, role, message, seconds_from_start, spoken_at, confidence
+        SELECT line_no, role, message, seconds_from_start, spoken_at, confidence, metadata
           FROM calls.transcripts
          WHERE call_id = $1 AND call_created_at = $2
          ORDER BY line_no
@@ -139,4 +141,5 @@ def _row(call: Call, telling: Telling, line: Line) -> _Row:
         seconds_from_start=line.seconds_from_start,
         spoken_at=line.spoken_at,
         confidence=line.confidence,
+        metadata=line.metadata,
     )

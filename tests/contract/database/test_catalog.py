@@ -6,7 +6,7 @@ import pytest
 from tests.support.postgres import SERVICES, Database
 
 # Rows of the system itself: no organization's data.
-WITHOUT_ORGANIZATION = {"leases", "cursors", "migrations", "foldings"}
+WITHOUT_ORGANIZATION = {"leases", "cursors", "migrations", "foldings", "figure_refreshes"}
 
 
 async def tables(database: Database) -> list[tuple[str, str]]:
@@ -185,3 +185,36 @@ async def test_nothing_is_deleted_by_cascade(database: Database) -> None:
 
     assert [] == [row["conname"] for row in rows]
     assert await tables(database)
+
+
+async def test_materialized_views_are_read_through_views_that_know_the_organization(
+    database: Database,
+) -> None:
+    """Row level security does not hold for them, so no running role may read one itself."""
+    rows = await database.fetch(
+        """
+        SELECT n.nspname || '.' || c.relname || ' ' || r.role AS name
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         CROSS JOIN unnest(ARRAY[n.nspname::text, n.nspname || '_worker']) AS r (role)
+         WHERE n.nspname = ANY ($1) AND c.relkind = 'm'
+           AND has_table_privilege(r.role, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+        """,
+        list(SERVICES),
+    )
+    views = await database.fetch(
+        """
+        SELECT c.relname, c.reloptions, pg_get_viewdef(c.oid) AS definition
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = ANY ($1) AND c.relkind = 'v'
+        """,
+        list(SERVICES),
+    )
+
+    assert [] == [row["name"] for row in rows]
+    assert [] == [
+        view["relname"]
+        for view in views
+        if "security_barrier=true" not in (view["reloptions"] or []) or "app.org_id" not in view["definition"]
+    ]

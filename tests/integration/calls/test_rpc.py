@@ -16,6 +16,8 @@ from tests.support.vapi_messages import (
     NASTY,
     STRUCTURED,
     message,
+    report,
+    said,
     status_update,
     tool_calls,
     tool_use,
@@ -477,3 +479,44 @@ async def test_a_lead_that_nobody_takes_up_is_overdue_and_then_breached(database
             leads_pb2.ListLeadsRequest(overdue=True), metadata=service.as_org(OTHER_ORG)
         )
         assert ([lead.id], []) == ([one.id for one in listed.leads], list(theirs.leads))
+
+
+async def test_a_transcript_has_its_lines_and_what_is_known_about_them(service: Service) -> None:
+    """IN-6: role, words, confidence, times and metadata of each line; summary, sentiment, topics, steps."""
+    lines = [
+        said("system", "Be kind.", at=0),
+        said("bot", "Bonjour!", at=1.5) | {"duration": 900, "endTime": 1_763_020_002_400, "source": "model"},
+        said("user", "Inondation!", at=6) | {"metadata": {"confidence": 0.97}},
+        {"role": "tool_call_result", "name": "calculateQuote", "toolCallId": "call_1", "result": "425"},
+    ]
+    analysis = {
+        "summary": "A flood.",
+        "sentiment": "worried",
+        "structuredData": {"keyTopics": ["flood"], "nextSteps": ["Send somebody"]},
+    }
+    await service.ingest(report("c-1", lines=lines, analysis=analysis))
+    call = await find_call(service, "c-1", status=calls_pb2.Call.ENDED)
+
+    found = await service.calls.GetTranscript(
+        calls_pb2.GetTranscriptRequest(call_id=call.id), metadata=service.as_org()
+    )
+
+    role = calls_pb2.TranscriptLine
+    assert [
+        (role.SYSTEM, "Be kind."),
+        (role.ASSISTANT, "Bonjour!"),
+        (role.USER, "Inondation!"),
+        (role.TOOL, "425"),
+    ] == [(line.role, line.message) for line in found.lines]
+    assert (0.97, 6.0) == (round(found.lines[2].confidence, 5), found.lines[2].seconds_from_start)
+    assert {"duration": 900, "endTime": 1_763_020_002_400, "source": "model"} == convert.to_dict(
+        found.lines[1].metadata
+    )
+    assert {"name": "calculateQuote", "toolCallId": "call_1"} == convert.to_dict(found.lines[3].metadata)
+    assert ("A flood.", "worried", ["flood"], ["Send somebody"], True) == (
+        found.summary,
+        found.sentiment,
+        list(found.key_topics),
+        list(found.next_steps),
+        found.complete,
+    )
