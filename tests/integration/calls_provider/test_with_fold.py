@@ -47,6 +47,7 @@ class Folding:
 
 
 async def test_a_webhook_that_overtakes_the_answer_places_the_call_once(house: House) -> None:
+    """V10: whichever is first, the call is one."""
     async with house.database.pool("calls_worker") as pool:
         folding = Folding(house, pool)
 
