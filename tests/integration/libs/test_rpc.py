@@ -146,9 +146,6 @@ def _as(*scopes: str) -> tuple[tuple[str, str], ...]:
     return ((METADATA_KEY, SIGNER.sign(Principal("key:1", ORG, frozenset(scopes)))),)
 
 
-READER = _as("calls:read")
-
-
 def _method(peer: Peer, name: str) -> Any:
     kinds = {
         "Up": peer.channel.stream_unary,
@@ -168,7 +165,7 @@ async def _call(peer: Peer, name: str, *requests: events_pb2.SubscribeRequest | 
     """The cursors that came back, joined."""
     requests = requests or (Request(after="a"),)
     argument = iter(requests) if name in ("Up", "Both") else requests[0]
-    call = _method(peer, name)(argument, **{"metadata": READER, **options})
+    call = _method(peer, name)(argument, **{"metadata": _as("calls:read"), **options})
     if name in ("Down", "Both"):
         return "".join([response.cursor async for response in call])
     response: events_pb2.SubscribeResponse = await call
