@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import grpc
+import pytest
+
 from callplane.calls.v2 import (
     adjustments_pb2_grpc,
+    calls_pb2,
     calls_pb2_grpc,
     intake_pb2,
     intake_pb2_grpc,
@@ -19,7 +23,7 @@ from callplane.calls.v2 import (
 )
 from libs import pg
 from libs.environment import Secret
-from libs.rpc import Peer, PrincipalSigner, convert
+from libs.rpc import Peer, PrincipalSigner, convert, to_service_error
 from services.calls.app import running
 from services.calls.config import Config
 from services.calls.domain.webhooks import IncomingWebhook
@@ -29,6 +33,7 @@ from services.calls.operations.lead_clock import LeadClock
 from services.calls.operations.leads import Leads
 from services.calls.operations.rules import Rules
 from tests.support.postgres import Database
+from tests.support.waiting import eventually
 
 ORG = UUID("0195f3a0-0000-7000-8000-000000000001")
 OTHER_ORG = UUID("0195f3a0-0000-7000-8000-000000000002")
@@ -173,3 +178,24 @@ async def serving(database: Database, **changes: Any) -> AsyncIterator[Service]:
             yield Service(port=run.port, peer=peer)
         finally:
             await peer.close()
+
+
+async def reason_of(call: Any) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return to_service_error(caught.value).reason
+
+
+async def find_call(service: Service, provider_call_id: str, *, status: int | None = None) -> calls_pb2.Call:
+    async def probe() -> calls_pb2.Call | None:
+        listed = await service.calls.ListCalls(calls_pb2.ListCallsRequest(), metadata=service.as_org())
+        return next(
+            (
+                call
+                for call in listed.calls
+                if call.provider_call_id == provider_call_id and status in (None, call.status)
+            ),
+            None,
+        )
+
+    return await eventually(probe)

@@ -7,8 +7,7 @@ import pytest
 from callplane.calls.v2 import calls_pb2, leads_pb2, settings_pb2, settings_pb2_grpc
 from services.calls.domain.differences import Source
 from services.calls.operations.rebuilding import Rebuilding
-from tests.integration.calls.harness import ORG, OTHER_ORG, House, Service
-from tests.integration.calls.test_rpc import find_call, reason_of
+from tests.integration.calls.harness import ORG, OTHER_ORG, House, Service, find_call, reason_of
 from tests.support.postgres import Database
 from tests.support.vapi_messages import report, said, tool_calls, tool_use, transcript
 from tests.support.waiting import eventually
