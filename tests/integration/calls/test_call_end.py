@@ -130,7 +130,9 @@ async def test_a_lead_that_cannot_be_written_holds_back_its_report_only(begun: H
     assert ("IN_PROGRESS", 1) == ((await begun.call("c-2"))["status"], await begun.count("unparsed_events"))
     await mend(begun)
     async with transaction(begun.request_pool, org_id=ORG) as conn:
-        await foldings.queue_replays(conn, since=None, until=None, message_type="end-of-call-report", limit=9)
+        await foldings.queue_replays(
+            conn, since=None, until=None, message_type="end-of-call-report", limit=500
+        )
     await begun.fold_all()
     assert 0 == await begun.count("unparsed_events")
     assert ["lead.created"] == [name for name in await begun.events() if name.startswith("lead")]

@@ -13,9 +13,12 @@ from tests.support.waiting import eventually
 
 
 async def test_every_contact_is_called_once_under_the_cap(service: Service) -> None:
-    service.calls.script = lambda _: Script(seconds=0.3)
+    service.calls.script = lambda _: Script(seconds=None if len(service.calls.requests) <= 8 else 0.3)
     campaign = await service.campaign(contacts=60, cap=8)
     await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.active) == 8)
+    for call_id in list(service.calls.active):
+        await service.calls.end(call_id)
 
     done = await service.until_status(campaign.id, "COMPLETED", within_seconds=30)
 

@@ -216,7 +216,8 @@ async def test_up_ends_with_everything_it_started_and_starts_again(
 
     assert PROCESSES == set(pids), output
     assert (-number if number == signal.SIGKILL else 0) == process.returncode, output
-    assert "ready http://127.0.0.1:" in output
+    # The killed one may not have come to saying so.
+    assert "ready http://127.0.0.1:" in output or number == signal.SIGKILL
     assert ready.exists() == (number == signal.SIGKILL)
 
     async def all_gone() -> bool:
