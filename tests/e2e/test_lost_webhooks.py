@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 CALLS = 40
 SETTINGS = {"speed": 20.0, "reportDelaySeconds": 0.3, "concurrencyLimit": 100}
 PATIENCE = {
-    "CALLS_REPORT_SECONDS": "4",
+    "CALLS_REPORT_SECONDS": "12",
     "CALLS_STUCK_SECONDS": "4",
     "CALLS_RECONCILE_SECONDS": "0.5",
     "CALLS_SWEEP_SECONDS": "1",
@@ -70,7 +70,7 @@ async def test_a_provider_that_drops_and_shuffles_webhooks(tmp_path_factory: pyt
         async def caught_up() -> bool:
             return right == await in_the_record(stack)
 
-        await eventually(caught_up, within_seconds=60)
+        await eventually(caught_up, within_seconds=90)
 
         async def decided() -> bool:
             waiting = await stack.fetch("SELECT type FROM calls.lost_webhooks WHERE found_at IS NULL")
@@ -79,7 +79,7 @@ async def test_a_provider_that_drops_and_shuffles_webhooks(tmp_path_factory: pyt
         async def counted() -> float:
             return await stack.metric("calls", "callplane_webhooks_lost_total", type=MATTERS)
 
-        await eventually(decided, within_seconds=30)
+        await eventually(decided, within_seconds=60)
         lost = await counted()
         sys.stdout.write(
             f"calls {len(right)}, dropped {len(dropped)}, that matter {mattered}, counted {lost:.0f}\n"

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(probe: Callable[[], Awaitable[T | None]], *, within_seconds: float = 10.0) -> T:
+async def eventually(probe: Callable[[], Awaitable[T | None]], *, within_seconds: float = 30.0) -> T:
     """Calls `probe` until it answers with something true, and returns that. Fails with the last answer."""
     deadline = asyncio.get_running_loop().time() + within_seconds
     while True:

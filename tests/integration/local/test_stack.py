@@ -153,7 +153,7 @@ async def test_one_trace_runs_from_envoy_into_a_service(
         return {"envoy", "gateway", "calls"} <= {span["service"] for span in spans}
 
     assert 200 == answer.status_code
-    assert await eventually(services, within_seconds=10)
+    assert await eventually(services)
 
 
 @pytest.mark.parametrize("name", sorted(PROCESSES))
