@@ -50,7 +50,7 @@ def test_a_line_has_the_agreed_fields(stream: io.StringIO) -> None:
 
 
 def test_lines_of_libraries_have_the_same_shape(stream: io.StringIO) -> None:
-    logging.getLogger("some.library").warning("dialling %s", "+14155551234")
+    logging.getLogger("some.package").warning("dialling %s", "+14155551234")
 
     (line,) = _lines(stream)
     assert (line["level"], line["message"], line["service"]) == ("warning", "dialling +1******1234", "calls")
