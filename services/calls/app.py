@@ -104,31 +104,15 @@ async def running(config: Config) -> AsyncIterator[Running]:
             routing=routing,
             wake_folder=folder.wake,
         )
-        access = AccountAccess(
-            providers,
-            vault=_vault(config),
-            deployment=_deployment(config),
-            base_urls=config.base_urls_allowed,
-        )
-        accounts = Accounts(pools.requests, access=access, lines_default=config.lines)
+        accounts = _accounts(config, pools.requests, providers)
         placements = Placements(pools.requests, providers, accounts)
         stack.push_async_callback(placements.drain)
         events = EventServicer(pools.workers, schema=_SERVICE)
-        reconciliation = Reconciliation(
-            pools.workers, providers, feed=ingest.feed, patience=_patience(config)
-        )
-        catching_up = CatchingUp(pools.workers, feed=ingest.feed, report_seconds=config.report_seconds)
         loops = [
             _partitions_loop(folder_fold, pools.workers),
             _lead_clock_loop(pools.workers, interval_seconds=config.lead_clock_seconds),
             _figures_loop(pools.workers, interval_seconds=config.analytics_seconds),
-            *reconciler_loops(
-                reconciliation,
-                Sweeping(pools.workers, providers, catching_up=catching_up),
-                pools.workers,
-                interval_seconds=config.reconcile_seconds,
-                sweep_seconds=config.sweep_seconds,
-            ),
+            *_reconciling(config, pools.workers, providers, ingest),
         ]
 
         def register(server: grpc.aio.Server) -> None:
@@ -171,6 +155,27 @@ async def running(config: Config) -> AsyncIterator[Running]:
         )
         await server.set_serving(True)
         yield Running(port=server.port)
+
+
+def _accounts(config: Config, pool: Pool, providers: Providers) -> Accounts:
+    access = AccountAccess(
+        providers,
+        vault=_vault(config),
+        deployment=_deployment(config),
+        base_urls=config.base_urls_allowed,
+    )
+    return Accounts(pool, access=access, lines_default=config.lines)
+
+
+def _reconciling(config: Config, pool: Pool, providers: Providers, ingest: Ingest) -> Sequence[Loop]:
+    catching_up = CatchingUp(pool, feed=ingest.feed, report_seconds=config.report_seconds)
+    return reconciler_loops(
+        Reconciliation(pool, providers, feed=ingest.feed, patience=_patience(config)),
+        Sweeping(pool, providers, catching_up=catching_up),
+        pool,
+        interval_seconds=config.reconcile_seconds,
+        sweep_seconds=config.sweep_seconds,
+    )
 
 
 async def _open_pools(stack: AsyncExitStack, config: Config) -> _Pools:

@@ -194,4 +194,6 @@ def test_documents_are_redacted_to_their_depths() -> None:
 def test_no_text_makes_it_slow(text: str) -> None:
     """IN-13: the patterns are linear; a hostile transcript would otherwise stand in the way of all calls. The
     timeout of the test run is what fails here."""
-    redacted(text, ALL)
+    first = redacted(text, ALL)
+
+    assert first == redacted(first, ALL)
