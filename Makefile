@@ -45,7 +45,7 @@ bench: setup ## Run the benchmarks (var/bench.json); GROWTH=1 or SOAK=1 runs a l
 
 .PHONY: test
 test: lint types ## Everything that must hold: lint, types, all tests
-	@$(PY) -m pytest -n 2 --dist loadfile $(T)
+	@$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(T)
 
 .PHONY: test-unit test-integration test-contract test-e2e
 test-unit: setup ## Logic without I/O (T=path to choose)
