@@ -112,7 +112,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @contextmanager
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """On a RAM disk if there is a roomy one: copying a template is hundreds of files, for every other test."""
+    """On a RAM disk if there is a roomy one: copying a template is hundreds of files for many a test."""
     if not _has_room(RAM_DISK):
         yield tmp_path_factory.mktemp("postgres")
         return
