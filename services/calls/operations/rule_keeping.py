@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from libs.pg import Connection, Pool, transaction
@@ -13,43 +13,26 @@ from services.calls.domain.rules import Rule, Stored
 from services.calls.errors import RuleNameTaken, RuleNotFound, TooManyRules
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.store import business_hours, rule_changes
+from services.calls.store.rule_table import RuleTable
 from services.calls.store.rules import RULES_MAX
 
 T = TypeVar("T", bound=Rule)
 # Where a page of this table begins.
-Place_contra = TypeVar("Place_contra", contravariant=True)
+Place = TypeVar("Place")
 
 
-class RuleTable(Protocol[T, Place_contra]):
-    """A module of the store that keeps one kind of rule."""
-
-    async def insert_many(self, conn: Connection, rules: Sequence[T], *, org_id: UUID) -> list[Stored[T]]: ...
-
-    async def lock(self, conn: Connection, rule_id: UUID) -> Stored[T] | None: ...
-
-    async def save(self, conn: Connection, rule_id: UUID, rule: T) -> Stored[T]: ...
-
-    async def delete(self, conn: Connection, rule_id: UUID) -> None: ...
-
-    async def list_page(
-        self, conn: Connection, *, after: Place_contra | None, limit: int
-    ) -> list[Stored[T]]: ...
-
-    async def count(self, conn: Connection) -> int: ...
-
-
-class RuleKeeping(Generic[T, Place_contra]):
+class RuleKeeping(Generic[T, Place]):
     """Of one kind of rule. `pool` is the request role's; `by` is who makes the change."""
 
     def __init__(
-        self, pool: Pool, rule_books: RuleBooks, table: RuleTable[T, Place_contra], *, kind: RuleKind
+        self, pool: Pool, rule_books: RuleBooks, table: RuleTable[T, Place], *, kind: RuleKind
     ) -> None:
         self._pool = pool
         self._rule_books = rule_books
         self._table = table
         self._kind = kind
 
-    async def list(self, org_id: UUID, *, after: Place_contra | None, limit: int) -> Sequence[Stored[T]]:
+    async def list(self, org_id: UUID, *, after: Place | None, limit: int) -> Sequence[Stored[T]]:
         async with transaction(self._pool, org_id=org_id) as conn:
             return await self._table.list_page(conn, after=after, limit=limit)
 

@@ -13,14 +13,12 @@ from services.calls.domain.transfers import TransferDestination
 from services.calls.errors import RuleNotFound, RulePackNotFound
 from services.calls.operations.rule_books import RuleBooks
 from services.calls.operations.rule_keeping import HoursKeeping, RuleHistory, RuleKeeping
-from services.calls.store import (
-    pricing_adjustments,
-    pricing_rules,
-    priority_rules,
-    scheduling_rules,
-    service_rules,
-    transfer_destinations,
-)
+from services.calls.store.pricing_adjustments import PRICING_ADJUSTMENTS
+from services.calls.store.pricing_rules import PRICING_RULES
+from services.calls.store.priority_rules import PRIORITY_RULES
+from services.calls.store.scheduling_rules import SCHEDULING_RULES
+from services.calls.store.service_rules import SERVICE_RULES
+from services.calls.store.transfer_destinations import TRANSFER_DESTINATIONS
 
 
 class Rules:
@@ -30,22 +28,22 @@ class Rules:
         self._pool = pool
         self._rule_books = rule_books
         self.priority: RuleKeeping[PriorityRule, tuple[int, UUID]] = RuleKeeping(
-            pool, rule_books, priority_rules, kind=RuleKind.PRIORITY_RULE
+            pool, rule_books, PRIORITY_RULES, kind=RuleKind.PRIORITY_RULE
         )
         self.pricing: RuleKeeping[PricingRule, str] = RuleKeeping(
-            pool, rule_books, pricing_rules, kind=RuleKind.PRICING_RULE
+            pool, rule_books, PRICING_RULES, kind=RuleKind.PRICING_RULE
         )
         self.adjustments: RuleKeeping[Adjustment, UUID] = RuleKeeping(
-            pool, rule_books, pricing_adjustments, kind=RuleKind.PRICING_ADJUSTMENT
+            pool, rule_books, PRICING_ADJUSTMENTS, kind=RuleKind.PRICING_ADJUSTMENT
         )
         self.services: RuleKeeping[ServiceRule, str] = RuleKeeping(
-            pool, rule_books, service_rules, kind=RuleKind.SERVICE_RULE
+            pool, rule_books, SERVICE_RULES, kind=RuleKind.SERVICE_RULE
         )
         self.scheduling: RuleKeeping[SchedulingRule, tuple[int, UUID]] = RuleKeeping(
-            pool, rule_books, scheduling_rules, kind=RuleKind.SCHEDULING_RULE
+            pool, rule_books, SCHEDULING_RULES, kind=RuleKind.SCHEDULING_RULE
         )
         self.destinations: RuleKeeping[TransferDestination, tuple[int, UUID]] = RuleKeeping(
-            pool, rule_books, transfer_destinations, kind=RuleKind.TRANSFER_DESTINATION
+            pool, rule_books, TRANSFER_DESTINATIONS, kind=RuleKind.TRANSFER_DESTINATION
         )
         self.business_hours = HoursKeeping(pool, rule_books)
         self.history = RuleHistory(pool)

@@ -32,7 +32,8 @@ from services.calls.domain.wishes import (
     redacted_wish,
 )
 from services.calls.operations.lead_keeping import LeadKeeping
-from services.calls.store import call_settings, leads, transfer_destinations
+from services.calls.store import call_settings, leads
+from services.calls.store.transfer_destinations import TRANSFER_DESTINATIONS
 
 _DESTINATIONS_MAX: Final = 1000
 _DONE: Final = {
@@ -140,13 +141,13 @@ async def chosen_destination(
     conn: Connection, name: str, *, org_id: UUID
 ) -> transfers.TransferDestination | None:
     """The one of this name if there still is one, else the first."""
-    allowed = await transfer_destinations.list_active(conn, org_id=org_id, limit=_DESTINATIONS_MAX)
+    allowed = await TRANSFER_DESTINATIONS.list_active(conn, org_id=org_id, limit=_DESTINATIONS_MAX)
     return transfers.named(allowed, name) or transfers.named(allowed, "")
 
 
 async def _transfer(conn: Connection, wish: TransferWish, call: Call) -> ToolResult:
     """The transfer itself follows when the provider asks for its destination."""
-    allowed = await transfer_destinations.list_active(conn, org_id=call.org_id, limit=_DESTINATIONS_MAX)
+    allowed = await TRANSFER_DESTINATIONS.list_active(conn, org_id=call.org_id, limit=_DESTINATIONS_MAX)
     chosen = transfers.named(allowed, wish.destination)
     if chosen is None:
         names = ", ".join(one.name for one in allowed[:20])
