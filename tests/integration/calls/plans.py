@@ -64,6 +64,8 @@ SELECT entry.org_id, numbered.id, entry.id, entry.type, entry.received_at, entry
  WHERE entry.xid = '3' AND entry.type <> 'assistant-request';
 INSERT INTO calls.unparsed_events (provider_event_id, org_id, received_at, reason)
 SELECT id, org_id, received_at, 'NO_CALL' FROM calls.provider_events WHERE type = 'assistant-request';
+INSERT INTO calls.replays (org_id, provider_event_id, received_at)
+SELECT org_id, id, received_at FROM calls.provider_events ORDER BY received_at LIMIT 2000;
 INSERT INTO calls.transcripts (org_id, call_id, call_created_at, line_no, source, role, message)
 SELECT '{org}', id, created_at, line, 'REPORT', 'USER', 'Hello' FROM numbered, generate_series(0, 2) AS line;
 INSERT INTO calls.tool_calls (
