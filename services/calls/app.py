@@ -13,6 +13,7 @@ from callplane.calls.v2 import (
     calls_pb2_grpc,
     intake_pb2_grpc,
     leads_pb2_grpc,
+    lines_pb2_grpc,
     provider_pb2_grpc,
     routes_pb2_grpc,
     settings_pb2_grpc,
@@ -39,6 +40,7 @@ from services.calls.operations.ingest import Ingest
 from services.calls.operations.lead_clock import LeadClock
 from services.calls.operations.lead_keeping import LeadKeeping
 from services.calls.operations.leads import Leads
+from services.calls.operations.line_health import LineHealthReading
 from services.calls.operations.placement import SEND_SECONDS_MAX, Placements
 from services.calls.operations.provider_assistants import ProviderAssistants
 from services.calls.operations.providers import Providers
@@ -58,6 +60,7 @@ from services.calls.rpc.calls import CallServicer
 from services.calls.rpc.inbound_routes import InboundRouteServicer
 from services.calls.rpc.intake import AnswerServicer, IngestServicer, ProviderEventServicer
 from services.calls.rpc.leads import LeadServicer
+from services.calls.rpc.line_health import LineServicer
 from services.calls.rpc.provider import ProviderAccountServicer, ProviderAssistantServicer
 from services.calls.rpc.rule_services import add_rule_servicers
 from services.calls.rpc.settings import CallSettingsServicer
@@ -140,6 +143,9 @@ async def running(config: Config) -> AsyncIterator[Running]:
             )
             provider_pb2_grpc.add_ProviderAssistantServiceServicer_to_server(
                 ProviderAssistantServicer(ProviderAssistants(providers)), server
+            )
+            lines_pb2_grpc.add_LineServiceServicer_to_server(
+                LineServicer(LineHealthReading(pools.requests, providers)), server
             )
             events_pb2_grpc.add_EventServiceServicer_to_server(events, server)
 

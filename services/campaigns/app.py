@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc.aio
 
-from callplane.campaigns.v2 import assistants_pb2_grpc, campaigns_pb2_grpc
+from callplane.campaigns.v2 import assistants_pb2_grpc, campaigns_pb2_grpc, contacts_pb2_grpc
 from callplane.events.v1 import events_pb2_grpc
 from libs import pg
 from libs.environment import Secret
@@ -23,12 +23,15 @@ from services.campaigns.operations.assistants import Assistants
 from services.campaigns.operations.campaigns import Campaigns
 from services.campaigns.operations.checking import Checking
 from services.campaigns.operations.contact_files import ContactFiles
+from services.campaigns.operations.contact_imports import ContactImports
 from services.campaigns.operations.dialing import Dialing
 from services.campaigns.operations.following import Patience
 from services.campaigns.operations.idempotency import IdempotencyKeys
-from services.campaigns.reconciler import housekeeper, reconciler
+from services.campaigns.operations.slot_keeping import SlotKeeping
+from services.campaigns.reconciler import housekeeper, reconciler, slot_keeper
 from services.campaigns.rpc.assistants import AssistantServicer
 from services.campaigns.rpc.campaigns import CampaignServicer
+from services.campaigns.rpc.contacts import ContactServicer
 
 SERVICE = "campaigns"
 
@@ -43,6 +46,7 @@ class Running:
 class _Loops:
     dispatcher: Dispatcher
     reconciler: Loop
+    slot_keeper: Loop
     consumers: tuple[Consumer, ...]
     events: EventServicer
     keys: IdempotencyKeys
@@ -51,6 +55,7 @@ class _Loops:
         return [
             self.dispatcher.run(),
             self.reconciler.run(),
+            self.slot_keeper.run(),
             *(consumer.run() for consumer in self.consumers),
             self.events.run(),
             housekeeper(self.keys).run(),
@@ -118,6 +123,7 @@ def _loops(
         place_seconds=config.place_seconds,
         stuck_seconds=config.stuck_seconds,
         report_seconds=config.report_seconds,
+        lost_seconds=config.lost_seconds,
     )
     dialing = Dialing(workers, calls, patience=patience)
     dispatcher = Dispatcher(dialing, tick_seconds=config.tick_seconds)
@@ -126,6 +132,12 @@ def _loops(
         dispatcher=dispatcher,
         reconciler=reconciler(
             checking, interval_seconds=config.reconcile_seconds, wake_after=dispatcher.wake
+        ),
+        slot_keeper=slot_keeper(
+            SlotKeeping(workers),
+            workers,
+            interval_seconds=config.slots_seconds,
+            wake_after=dispatcher.wake,
         ),
         consumers=(
             consumers.calls_consumer(calls_peer, workers, patience=patience, wake_dispatcher=dispatcher.wake),
@@ -152,9 +164,11 @@ def _register(
         ContactFiles(requests, wake_dispatcher=wake),
         cap_default=config.cap_default,
     )
+    contacts = ContactServicer(ContactImports(requests, wake_dispatcher=wake))
     dead_events = DeadEventServicer(workers, schema=SERVICE, consumers=loops.consumers)
     assistants_pb2_grpc.add_AssistantServiceServicer_to_server(assistants, server)
     campaigns_pb2_grpc.add_CampaignServiceServicer_to_server(campaigns, server)
+    contacts_pb2_grpc.add_ContactServiceServicer_to_server(contacts, server)
     events_pb2_grpc.add_EventServiceServicer_to_server(loops.events, server)
     events_pb2_grpc.add_DeadEventServiceServicer_to_server(dead_events, server)
 

@@ -4,7 +4,14 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from callplane.calls.v2 import calls_pb2, calls_pb2_grpc, provider_pb2, provider_pb2_grpc
+from callplane.calls.v2 import (
+    calls_pb2,
+    calls_pb2_grpc,
+    lines_pb2,
+    lines_pb2_grpc,
+    provider_pb2,
+    provider_pb2_grpc,
+)
 from libs.breaker import Breaker
 from libs.errors import Kind, ServiceError
 from libs.rpc import Peer, peer_errors
@@ -29,6 +36,7 @@ class CallsClient:
         self._place_seconds = place_seconds
         self._calls = calls_pb2_grpc.CallServiceStub(peer.channel)
         self._assistants = provider_pb2_grpc.ProviderAssistantServiceStub(peer.channel)
+        self._lines = lines_pb2_grpc.LineServiceStub(peer.channel)
         self._placing = Breaker("calls.place_call", open_seconds=_BREAKER_SECONDS)
         self._reading = Breaker("calls.read", open_seconds=_BREAKER_SECONDS)
         self._directory = Breaker("calls.assistants")
@@ -72,6 +80,18 @@ class CallsClient:
                 return None
             raise
         return _news(call)
+
+    async def count_others(self, phone_number_id: str, *, campaign_id: UUID, org_id: UUID) -> int:
+        """Calls on a phone number of ours that are not the campaign's."""
+        request = lines_pb2.GetLineHealthRequest(
+            phone_number_id=phone_number_id, except_campaign_id=str(campaign_id), record_only=True
+        )
+        async with self._reading.guard():
+            with peer_errors():
+                health = await self._lines.GetLineHealth(
+                    request, timeout=_LOOK_UP_SECONDS, metadata=self._peer.metadata(org_id)
+                )
+        return health.active_calls
 
     async def create_assistant(
         self, *, org_id: UUID, name: str, config: dict[str, object]

@@ -27,7 +27,11 @@ class Config:
     stuck_seconds: float = 600.0
     # How long an ended call's report is waited for, if it decides whether the contact is called again.
     report_seconds: float = 120.0
+    # After this long a call that `calls` does not know any more is taken for over; the provider ends calls of
+    # campaigns after ten minutes.
+    lost_seconds: float = 1800.0
     reconcile_seconds: float = 5.0
+    slots_seconds: float = 60.0
     database_connections_max: int = 10
 
     @classmethod
@@ -53,6 +57,10 @@ class Config:
             report_seconds=reader.number(
                 "CAMPAIGNS_REPORT_SECONDS", default=120.0, minimum=0.2, maximum=3600.0
             ),
+            lost_seconds=reader.number(
+                "CAMPAIGNS_LOST_SECONDS", default=1800.0, minimum=0.2, maximum=86400.0
+            ),
+            slots_seconds=reader.number("CAMPAIGNS_SLOTS_SECONDS", default=60.0, minimum=0.1, maximum=3600.0),
             reconcile_seconds=reader.number(
                 "CAMPAIGNS_RECONCILE_SECONDS", default=5.0, minimum=0.1, maximum=600.0
             ),

@@ -2,11 +2,11 @@
 due."""
 
 import asyncio
-from uuid import UUID
 
 from libs import telemetry
 from libs.errors import ServiceError
 from libs.loops import Loop
+from services.campaigns.domain.dialing import Candidate
 from services.campaigns.operations.dialing import Dialing, Intent
 
 _log = telemetry.logger(__name__)
@@ -15,6 +15,9 @@ _CAMPAIGNS_MAX = 50
 # When another process decides for a campaign, it may have looked just before a slot of it was freed.
 _HELD_SECONDS = 0.2
 _STOP_SECONDS = 3.0
+# Between looks at a phone number that somebody else is on, and after trouble with one campaign.
+_BUSY_SECONDS = 5.0
+_TROUBLE_SECONDS = 5.0
 
 
 class Dispatcher:
@@ -44,26 +47,31 @@ class Dispatcher:
     async def _step(self) -> int:
         dialed = 0
         dialable = await self._dialing.list_dialable(limit=_CAMPAIGNS_MAX)
-        for campaign_id in dialable.campaign_ids:
+        for candidate in dialable.campaigns:
             if len(self._in_flight) >= self._in_flight_max:
                 break
             try:
-                dialed += await self._dial_campaign(campaign_id)
+                dialed += await self._dial_campaign(candidate)
             except ServiceError as exc:
                 # One campaign's trouble is not the others'.
-                _log.warning("campaign not dialed", campaign_id=str(campaign_id), reason=exc.reason)
+                _log.warning("campaign not dialed", campaign_id=str(candidate.id), reason=exc.reason)
+                self._wake_later(_TROUBLE_SECONDS)
         self._wake_in(await self._dialing.seconds_until_due(since=dialable.looked_at))
         return dialed
 
-    async def _dial_campaign(self, campaign_id: UUID) -> int:
-        lease = self._dialing.lease(campaign_id)
+    async def _dial_campaign(self, candidate: Candidate) -> int:
+        lease = self._dialing.lease(candidate.id)
         if not await lease.acquire():
-            asyncio.get_running_loop().call_later(_HELD_SECONDS, self.wake)
+            self._wake_later(_HELD_SECONDS)
             return 0
         dialed = 0
         try:
+            if not await self._dialing.is_line_quiet(candidate):
+                # The end of a call wakes the loop too, but not every call is told of.
+                self._wake_later(_BUSY_SECONDS)
+                return 0
             while len(self._in_flight) < self._in_flight_max:
-                claim = await self._dialing.claim(campaign_id)
+                claim = await self._dialing.claim(candidate.id)
                 if claim.intent is not None:
                     self._send(claim.intent)
                     dialed += 1
@@ -72,6 +80,9 @@ class Dispatcher:
         finally:
             await lease.release()
         return dialed
+
+    def _wake_later(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.wake)
 
     def _send(self, intent: Intent) -> None:
         task = asyncio.create_task(self._place(intent), name=f"dial {intent.dial.attempt_id}")

@@ -2,7 +2,8 @@
 
     ServiceError
       AssistantNotFound  AssistantInactive  AssistantInUse  AssistantAlreadyExists  AssistantIsTemplate
-      CampaignNotFound   CampaignWrongStatus  CampaignEmpty
+      CampaignNotFound   CampaignWrongStatus  CampaignEmpty  CampaignHasOpenCalls  CampaignCannotEnroll
+      CampaignAssistantGone  ImportNotFound
       ContactsFileInvalid  ContactsFileTooLarge
 
 What `calls` answers about the provider passes through as libs.rpc.PeerError.
@@ -65,6 +66,34 @@ class CampaignEmpty(ServiceError):
 
     kind = Kind.WRONG_STATE
     reason = "CAMPAIGN_EMPTY"
+
+
+class CampaignHasOpenCalls(ServiceError):
+    """Calls of the campaign are open; delete it when they are over."""
+
+    kind = Kind.WRONG_STATE
+    reason = "CAMPAIGN_HAS_OPEN_CALLS"
+
+
+class CampaignCannotEnroll(ServiceError):
+    """Only a CONTINUOUS campaign waits for more contacts; batches wait for one another."""
+
+    kind = Kind.WRONG_STATE
+    reason = "CAMPAIGN_CANNOT_ENROLL"
+
+
+class CampaignAssistantGone(ServiceError):
+    """The campaign's assistant is not in the directory any more; set another one, then resume."""
+
+    kind = Kind.WRONG_STATE
+    reason = "CAMPAIGN_ASSISTANT_GONE"
+
+
+class ImportNotFound(ServiceError):
+    """The campaign has no such import."""
+
+    kind = Kind.MISSING
+    reason = "IMPORT_NOT_FOUND"
 
 
 class ContactsFileInvalid(ServiceError):

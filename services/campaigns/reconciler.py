@@ -1,12 +1,16 @@
-"""The loop that looks after attempts nothing was heard of: lost intents, unknown placements, silent calls."""
+"""The loops that put right what was left behind: lost intents, unknown placements, silent calls; slots."""
 
 from collections.abc import Callable
 
 from libs.loops import Loop
+from libs.pg import Lease, Pool
 from services.campaigns.operations.checking import Checking
+from services.campaigns.operations.following import SCHEMA
 from services.campaigns.operations.idempotency import IdempotencyKeys
+from services.campaigns.operations.slot_keeping import SlotKeeping
 
 _CLEAN_UP_SECONDS = 3600.0
+_LEASE_SECONDS = 10.0
 
 
 def reconciler(checking: Checking, *, interval_seconds: float, wake_after: Callable[[], None]) -> Loop:
@@ -19,6 +23,21 @@ def reconciler(checking: Checking, *, interval_seconds: float, wake_after: Calla
         return checked
 
     return Loop("reconciler", step, interval_seconds=interval_seconds)
+
+
+def slot_keeper(
+    keeping: SlotKeeping, pool: Pool, *, interval_seconds: float, wake_after: Callable[[], None]
+) -> Loop:
+    """`wake_after` is called after a round that put slots right. `pool` is the worker role's."""
+
+    async def step() -> int:
+        healed = await keeping.heal()
+        if healed:
+            wake_after()
+        return healed
+
+    lease = Lease(pool, schema=SCHEMA, name="slot keeper", ttl_seconds=_LEASE_SECONDS)
+    return Loop("slot keeper", step, interval_seconds=interval_seconds, lease=lease)
 
 
 def housekeeper(keys: IdempotencyKeys) -> Loop:

@@ -68,6 +68,12 @@ class FakeVoiceProvider:
         self._check_reachable()
         return [ProviderPhoneNumber(id=PHONE_NUMBER_ID, number=PHONE_NUMBER, name="Main")]
 
+    async def get_phone_number(self, phone_number_id: str) -> ProviderPhoneNumber | None:
+        self._check_reachable()
+        if phone_number_id != PHONE_NUMBER_ID:
+            return None
+        return ProviderPhoneNumber(id=PHONE_NUMBER_ID, number=PHONE_NUMBER, name="Main")
+
     async def create_call(
         self, order: PlacementOrder, *, may_send: Callable[[], bool], on_sent: Callable[[], Awaitable[None]]
     ) -> Outcome:

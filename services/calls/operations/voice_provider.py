@@ -40,4 +40,7 @@ class VoiceProvider(CallPlacer, CallFinder, AssistantProvider, Protocol):
     async def list_phone_numbers(self) -> list[ProviderPhoneNumber]:
         """Raises ProviderCredentialsRefused, and ProviderUnavailable."""
 
+    async def get_phone_number(self, phone_number_id: str) -> ProviderPhoneNumber | None:
+        """None if the provider knows none. Raises ProviderUnavailable, and ProviderRefused."""
+
     async def close(self) -> None: ...

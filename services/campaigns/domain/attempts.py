@@ -3,6 +3,7 @@
     INTENT -> PLACED -> ENDED
     INTENT -> UNKNOWN -> PLACED | REFUSED | ENDED
     INTENT -> REFUSED
+    PLACED, UNKNOWN -> ENDED, when `calls` has lost the call and it must be over
 
 Every step may be told twice, late, or by somebody else first: the dialer's own answer, an event, or a
 look-up. REFUSED and ENDED are final; what comes later only completes an ended attempt's facts.
@@ -111,6 +112,8 @@ class Check:
     attempt_id: UUID
     org_id: UUID
     state: State
+    # Since the attempt was decided on.
+    age_seconds: float
 
 
 def after_placement(attempt: Attempt, placement: Placement, *, now: datetime) -> Attempt:
@@ -146,6 +149,14 @@ def after_news(attempt: Attempt, news: CallNews, *, now: datetime) -> Attempt:
     if known.call_status in TERMINAL:
         return replace(known, state=State.ENDED, reason="", ended_at=known.ended_at or now)
     return replace(known, state=State.PLACED, reason="")
+
+
+def after_loss(attempt: Attempt, *, now: datetime) -> Attempt:
+    """Nobody knows the call any more, and it has lasted longer than any may. It was perhaps made and perhaps
+    answered, so that it uses up the attempt."""
+    if attempt.state not in (State.PLACED, State.UNKNOWN):
+        return attempt
+    return replace(attempt, state=State.ENDED, call_status="TIMEOUT", reason="CALL_LOST", ended_at=now)
 
 
 def _after_unplaced(attempt: Attempt, news: CallNews, *, now: datetime) -> Attempt:

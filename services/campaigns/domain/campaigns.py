@@ -5,6 +5,7 @@ QUEUED, DIALING, RUNNING <-pause/resume-> PAUSED
 QUEUED, DIALING, RUNNING, PAUSED -last contact dealt with-> COMPLETED
 anything not over -cancel-> CANCELED
 QUEUED, DIALING, RUNNING, PAUSED -cannot go on-> FAILED
+FAILED -resume, with an assistant that is there-> QUEUED, DIALING, RUNNING
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from services.campaigns.errors import CampaignWrongStatus
+from services.campaigns.domain.retries import RetryPolicy, RetryRule
+from services.campaigns.errors import CampaignCannotEnroll, CampaignWrongStatus
 
 
 class Mode(StrEnum):
@@ -44,15 +46,37 @@ class Action(StrEnum):
     CANCEL = "cancel"
     UPDATE = "update"
     IMPORT = "import"
+    UNDO_IMPORT = "undo an import"
+    DELETE = "delete"
+    # Which assistant talks, and from which number.
+    SET_ASSISTANT = "set the assistant"
+    SET_PHONE_NUMBER = "set the phone number"
 
 
 _ALLOWED = {
     Action.START: frozenset({Status.CREATED}),
     Action.PAUSE: UNDER_WAY,
-    Action.RESUME: frozenset({Status.PAUSED}),
+    Action.RESUME: frozenset({Status.PAUSED, Status.FAILED}),
     Action.CANCEL: frozenset(Status) - OVER,
-    Action.UPDATE: frozenset(Status) - OVER,
+    Action.UPDATE: frozenset(Status) - OVER | {Status.FAILED},
     Action.IMPORT: frozenset(Status) - OVER,
+    Action.UNDO_IMPORT: frozenset(Status),
+    Action.DELETE: OVER | {Status.CREATED},
+    # A campaign is told apart by who talks; only one that failed for its assistant gets another.
+    Action.SET_ASSISTANT: frozenset({Status.CREATED, Status.FAILED}),
+    Action.SET_PHONE_NUMBER: frozenset({Status.CREATED, Status.FAILED}),
+}
+_PAST_TENSE = {
+    Action.START: "started",
+    Action.PAUSE: "paused",
+    Action.RESUME: "resumed",
+    Action.CANCEL: "canceled",
+    Action.UPDATE: "changed",
+    Action.IMPORT: "given contacts",
+    Action.UNDO_IMPORT: "relieved of an import",
+    Action.DELETE: "deleted",
+    Action.SET_ASSISTANT: "given another assistant",
+    Action.SET_PHONE_NUMBER: "given another phone number",
 }
 
 
@@ -84,6 +108,16 @@ class Campaign:
     refusals: int
     revision: int
     created_at: datetime
+    retry_rules: tuple[RetryRule, ...] = ()
+    auto_enroll: bool = False
+    line_quiet: bool = False
+    deleted_at: datetime | None = None
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(
+            max_attempts=self.max_attempts, delay_seconds=self.retry_delay_seconds, rules=self.retry_rules
+        )
 
     @property
     def etag(self) -> str:
@@ -103,6 +137,9 @@ class NewCampaign:
     mode: Mode
     max_attempts: int
     retry_delay_seconds: int
+    retry_rules: tuple[RetryRule, ...] = ()
+    auto_enroll: bool = False
+    line_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +150,15 @@ class CampaignChange:
     cap: int | None = None
     max_attempts: int | None = None
     retry_delay_seconds: int | None = None
+    retry_rules: tuple[RetryRule, ...] | None = None
+    auto_enroll: bool | None = None
+    line_quiet: bool | None = None
+    assistant_id: UUID | None = None
+    phone_number_id: str | None = None
+
+    @property
+    def concerns_retries(self) -> bool:
+        return (self.max_attempts, self.retry_delay_seconds, self.retry_rules) != (None, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +184,23 @@ class Stats:
 def check(campaign: Campaign, action: Action) -> None:
     """Raises CampaignWrongStatus if the campaign's status does not allow the action."""
     if campaign.status not in _ALLOWED[action]:
+        statuses = [status.value for status in Status if status in _ALLOWED[action]]
         raise CampaignWrongStatus(
-            f"A campaign that is {campaign.status} does not allow to {action}.",
+            f"The campaign is {campaign.status}; only one that is {' or '.join(statuses)} can be "
+            f"{_PAST_TENSE[action]}.",
             metadata={"status": campaign.status.value, "action": action.value},
         )
+
+
+def check_change(campaign: Campaign, change: CampaignChange) -> None:
+    """Raises CampaignWrongStatus for a field that is fixed by now, CampaignCannotEnroll for one that does not
+    go with the mode."""
+    if change.assistant_id is not None:
+        check(campaign, Action.SET_ASSISTANT)
+    if change.phone_number_id is not None:
+        check(campaign, Action.SET_PHONE_NUMBER)
+    if change.auto_enroll and campaign.mode is Mode.BATCH:
+        raise CampaignCannotEnroll
 
 
 def progressed(*, started: bool, connected: bool) -> Status:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.campaigns.domain.attempts import Attempt, State
+from services.campaigns.domain.retries import History, RetryPolicy, retry_at
 
 
 class Status(StrEnum):
@@ -82,13 +83,18 @@ class Settlement:
     retry_in_seconds: float | None = None
 
 
-_RETRIED = frozenset({"NO_ANSWER", "BUSY", "VOICEMAIL", "FAILED"})
 # No second try makes these better.
 _HOPELESS = frozenset({"INVALID_NUMBER"})
 
 
 def settle(
-    contact: Contact, attempt: Attempt, *, max_attempts: int, retry_delay_seconds: float, patient: bool
+    contact: Contact,
+    attempt: Attempt,
+    *,
+    policy: RetryPolicy,
+    history: History,
+    now: datetime,
+    patient: bool,
 ) -> Settlement | None:
     """None while the attempt is open, or while its outcome may still come and matters. `patient` False
     decides without it: somebody who was perhaps reached is not called again."""
@@ -96,16 +102,18 @@ def settle(
         return None
     if not attempt.counts:
         return Settlement(Status.PENDING, "", max(contact.attempts - 1, 0), retry_in_seconds=0)
-    outcome = _outcome(attempt)
-    may_retry = contact.attempts < max_attempts
-    if not outcome and may_retry and patient:
+    outcome = outcome_of(attempt)
+    if not outcome and contact.attempts < policy.max_attempts and patient:
         return None
-    if outcome in _RETRIED and may_retry and attempt.reason not in _HOPELESS:
-        return Settlement(Status.PENDING, outcome, contact.attempts, retry_in_seconds=retry_delay_seconds)
+    due_at = None if attempt.reason in _HOPELESS else retry_at(policy, outcome, history, now=now)
+    if due_at is not None:
+        delay_seconds = (due_at - now).total_seconds()
+        return Settlement(Status.PENDING, outcome, contact.attempts, retry_in_seconds=delay_seconds)
     return Settlement(Status.DONE, attempt.reason or outcome, contact.attempts)
 
 
-def _outcome(attempt: Attempt) -> str:
+def outcome_of(attempt: Attempt) -> str:
+    """How an attempt that is over counts for a retry; empty while nobody knows who answered."""
     if attempt.state is State.REFUSED:
         return "FAILED"
     if attempt.call_status == "ENDED":

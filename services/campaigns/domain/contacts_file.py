@@ -10,48 +10,28 @@ import codecs
 import csv
 import io
 import re
-from dataclasses import dataclass
 from typing import Final
 
-from libs import phone
+from services.campaigns.domain.contact_rows import REGION_DEFAULT, ContactRows, Rejection
 from services.campaigns.domain.contacts import NewContact
 from services.campaigns.errors import ContactsFileInvalid, ContactsFileTooLarge
 
 BYTES_MAX: Final = 10 * 1024 * 1024
 ROWS_MAX: Final = 10_000
 COLUMNS: Final = ("name", "business_name", "phone")
-REGION_DEFAULT: Final = "CA"
 
-_TEXT_LENGTH_MAX = 200
-_VALUE_LENGTH_MAX = 100
 _LINE_LENGTH_MAX = 65_536
 # A quoted cell may hold line breaks, but a quote that is never closed must not swallow the file.
 _OPEN_LINES_MAX = 10
 _OPEN_LENGTH_MAX = 4096
 _SEPARATORS = ",;\t"
-_SCIENTIFIC = re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
-_PHONE_HINT = "write it like +15145550123"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """`row` is the line of the file, counted from 1 with the header."""
-
-    row: int
-    field: str
-    reason: str
-    value: str
 
 
 class ContactsFile:
-    """Feed it the bytes in pieces, then finish it. Holds the contacts and rejections, never the file."""
+    """Feed it the bytes in pieces, then finish it. Holds the rows that were taken, never the file."""
 
     def __init__(self, *, region: str = REGION_DEFAULT) -> None:
-        self.contacts: list[NewContact] = []
-        self.rejections: list[Rejection] = []
-        self.rows = 0
-        self.duplicates = 0
-        self._region = region
+        self.taken = ContactRows(region=region)
         self._bytes = 0
         self._decoder = io.IncrementalNewlineDecoder(
             codecs.getincrementaldecoder("utf-8-sig")(), translate=True
@@ -63,7 +43,22 @@ class ContactsFile:
         self._separator = ""
         self._columns: dict[str, int] = {}
         self._cells = 0
-        self._phones: set[str] = set()
+
+    @property
+    def contacts(self) -> list[NewContact]:
+        return self.taken.contacts
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        return self.taken.rejections
+
+    @property
+    def rows(self) -> int:
+        return self.taken.rows
+
+    @property
+    def duplicates(self) -> int:
+        return self.taken.duplicates
 
     def feed(self, data: bytes) -> None:
         """Raises ContactsFileInvalid or ContactsFileTooLarge for the file as a whole."""
@@ -130,7 +125,9 @@ class ContactsFile:
         line = last_line_no - len(rest)
         self._open = []
         self._count_row()
-        self._reject(line, "row", "has a quotation mark that is never closed; close it or double it", first)
+        self.taken.reject(
+            line, "row", "has a quotation mark that is never closed; close it or double it", first
+        )
         for offset, text in enumerate(rest, start=1):
             self._line_no = line + offset
             self._open.append(text)
@@ -165,7 +162,7 @@ class ContactsFile:
         self._columns = {column: names.index(column) for column in COLUMNS}
 
     def _count_row(self) -> None:
-        self.rows += 1
+        self.taken.rows += 1
         if self.rows > ROWS_MAX:
             raise ContactsFileTooLarge(
                 "The file has more than 10,000 rows; nothing of it was kept.",
@@ -180,57 +177,15 @@ class ContactsFile:
         if len(cells) < self._cells or any(cells[self._cells :]):
             problem = f"has {len(cells)} cells, the header has {self._cells}"
             remedy = "put cells that hold a separator in quotes"
-            self._reject(line, "row", f"{problem}; {remedy}", self._separator.join(cells))
+            self.taken.reject(line, "row", f"{problem}; {remedy}", self._separator.join(cells))
             return
         texts = {column: cells[index] for column, index in self._columns.items()}
-        if self._texts_are_good(texts, line=line):
-            self._read_phone(texts, line=line)
-
-    def _texts_are_good(self, texts: dict[str, str], *, line: int) -> bool:
-        for field, text in texts.items():
-            problem = _text_problem(field, text)
-            if problem:
-                self._reject(line, field, problem, text)
-                return False
-        return True
-
-    def _read_phone(self, texts: dict[str, str], *, line: int) -> None:
-        try:
-            number = phone.to_e164(texts["phone"], region=self._region)
-        except phone.InvalidPhone as exc:
-            self._reject(line, "phone", f"{exc.why}; {_PHONE_HINT}", texts["phone"])
-            return
-        if number in self._phones:
-            self.duplicates += 1
-            return
-        self._phones.add(number)
-        contact = NewContact(
-            row=self.rows, name=texts["name"], business_name=texts["business_name"], phone=number
-        )
-        self.contacts.append(contact)
-
-    def _reject(self, line: int, field: str, reason: str, value: str) -> None:
-        shown = value.replace("\0", "\ufffd")[:_VALUE_LENGTH_MAX]
-        self.rejections.append(Rejection(row=line, field=field, reason=reason, value=shown))
+        self.taken.read(texts, line=line)
 
 
 def _header_names(line: str, separator: str) -> list[str]:
     cells = next(csv.reader([line], delimiter=separator), [])
     return [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells]
-
-
-def _text_problem(field: str, text: str) -> str:
-    if "\0" in text:
-        return "has a NUL character; remove it"
-    if len(text) > _TEXT_LENGTH_MAX:
-        return f"is longer than {_TEXT_LENGTH_MAX} characters; shorten it"
-    if field == "name" and not text:
-        return "is empty; say whom the call is for"
-    if field == "phone" and not text:
-        return f"is empty; {_PHONE_HINT}"
-    if field == "phone" and _SCIENTIFIC.fullmatch(text):
-        return f"was turned into a number by a spreadsheet; format the column as text and {_PHONE_HINT}"
-    return ""
 
 
 def _invalid(message: str, *, line: int) -> ContactsFileInvalid:

@@ -1,7 +1,17 @@
-"""A decided attempt on its way to `calls`."""
+"""A campaign that may dial, and a decided attempt on its way to `calls`."""
 
 from dataclasses import dataclass
 from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A campaign that may have somebody to call. `line_quiet`: only while nobody else is on its number."""
+
+    id: UUID
+    org_id: UUID
+    phone_number_id: str
+    line_quiet: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from libs import telemetry
@@ -13,7 +14,15 @@ from services.campaigns.domain.attempts import Attempt
 from services.campaigns.domain.campaigns import Action, Campaign, CampaignChange, NewCampaign, Stats, Status
 from services.campaigns.domain.contacts import Contact
 from services.campaigns.domain.contacts import Status as ContactStatus
-from services.campaigns.errors import AssistantInactive, AssistantNotFound, CampaignEmpty, CampaignNotFound
+from services.campaigns.errors import (
+    AssistantInactive,
+    AssistantNotFound,
+    CampaignAssistantGone,
+    CampaignEmpty,
+    CampaignHasOpenCalls,
+    CampaignNotFound,
+)
+from services.campaigns.operations import following, retrying
 from services.campaigns.operations.idempotency import RequestKey, reserve
 from services.campaigns.store import assistants, attempts, campaigns, contacts, idempotency, slots, stats
 
@@ -75,35 +84,48 @@ class Campaigns:
         async with self._changing(campaign_id, Action.UPDATE, org_id=org_id) as (conn, campaign):
             if etag and etag != campaign.etag:
                 raise EtagMismatch
+            campaign_domain.check_change(campaign, change)
+            if change.assistant_id is not None:
+                await _active_assistant(conn, change.assistant_id)
             updated = await campaigns.update(conn, campaign_id, change)
             if change.cap is not None:
                 await slots.fit(conn, campaign_id, org_id=org_id, cap=change.cap)
-        return updated
+            if change.concerns_retries:
+                await retrying.replan(conn, updated)
+            await following.complete_if_done(conn, updated)
+        # It may be over by this.
+        return await self.get(campaign_id, org_id=org_id)
+
+    async def delete(self, campaign_id: UUID, *, org_id: UUID) -> None:
+        """From all lists; what its calls were stays on record."""
+        async with self._changing(campaign_id, Action.DELETE, org_id=org_id) as (conn, _):
+            open_calls = await slots.count_taken(conn, campaign_id)
+            if open_calls:
+                raise CampaignHasOpenCalls(metadata={"open_calls": str(open_calls)})
+            await campaigns.mark_deleted(conn, campaign_id)
 
     async def start(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
         """Pins the assistant as it is now, and the trace that every call of the campaign will be part of."""
         async with self._changing(campaign_id, Action.START, org_id=org_id) as (conn, campaign):
             assistant = await _active_assistant(conn, campaign.assistant_id)
-            if not await contacts.any_open(conn, campaign_id):
+            if not campaign.auto_enroll and not await contacts.any_open(conn, campaign_id):
                 raise CampaignEmpty
-            await campaigns.start(
-                conn,
-                campaign_id,
-                assistant_version=assistant.version,
-                provider_assistant_id=assistant.provider_assistant_id,
-                traceparent=telemetry.current_traceparent(),
-            )
+            await _pin(conn, campaign_id, assistant)
         return await self.get(campaign_id, org_id=org_id)
 
     async def pause(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
         return await self._set_status(campaign_id, Action.PAUSE, Status.PAUSED, org_id=org_id)
 
     async def resume(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
+        """One that failed goes on with its assistant as it is now."""
         async with self._changing(campaign_id, Action.RESUME, org_id=org_id) as (conn, campaign):
+            if campaign.status is Status.FAILED:
+                await _pin(conn, campaign_id, await _assistant_to_resume_with(conn, campaign))
             status = campaign_domain.progressed(
                 started=campaign.started_at is not None, connected=campaign.connected_at is not None
             )
             await campaigns.set_status(conn, campaign_id, status)
+            await following.complete_if_done(conn, replace(campaign, status=status))
         return await self.get(campaign_id, org_id=org_id)
 
     async def cancel(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
@@ -124,7 +146,7 @@ class Campaigns:
         commit."""
         async with transaction(self._pool, org_id=org_id) as conn:
             locked = await campaigns.lock(conn, campaign_id)
-            if locked is None:
+            if locked is None or locked.campaign.deleted_at is not None:
                 raise CampaignNotFound
             campaign_domain.check(locked.campaign, action)
             yield conn, locked.campaign
@@ -139,6 +161,24 @@ async def _active_assistant(conn: Connection, assistant_id: UUID) -> Assistant:
     if not found.active:
         raise AssistantInactive
     return found
+
+
+async def _pin(conn: Connection, campaign_id: UUID, assistant: Assistant) -> None:
+    """What the assistant is now is what calls are placed with; and every call is part of this trace."""
+    await campaigns.start(
+        conn,
+        campaign_id,
+        assistant_version=assistant.version,
+        provider_assistant_id=assistant.provider_assistant_id,
+        traceparent=telemetry.current_traceparent(),
+    )
+
+
+async def _assistant_to_resume_with(conn: Connection, campaign: Campaign) -> Assistant:
+    try:
+        return await _active_assistant(conn, campaign.assistant_id)
+    except AssistantNotFound:
+        raise CampaignAssistantGone from None
 
 
 def _existing(found: Campaign | None) -> Campaign:

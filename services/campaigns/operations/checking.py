@@ -60,10 +60,22 @@ class Checking:
     async def _look_up(self, check: Check) -> None:
         news = await self._calls.find_call(check.attempt_id, org_id=check.org_id)
         if news is None:
-            # It was asked for there once. Its slot stays taken rather than risk a second call.
-            _log.error("call not found", attempt_id=str(check.attempt_id))
+            await self._follow_lost(check)
             return
         await self._apply(check, news)
+
+    async def _follow_lost(self, check: Check) -> None:
+        """It was asked for there once, and `calls` says for certain that it has no such call: its record lost
+        it. The slot stays taken while the call may be going on; every call has a longest time at the
+        provider. Nobody is called again for it."""
+        async with transaction(self._pool) as conn:
+            if check.state is State.ENDED:
+                await following.settle_without_report(conn, check.attempt_id, patience=self._patience)
+            elif check.age_seconds > self._patience.lost_seconds:
+                await following.give_up_lost(conn, check.attempt_id, patience=self._patience)
+                _log.error("lost call given up", attempt_id=str(check.attempt_id))
+            else:
+                _log.warning("call not found", attempt_id=str(check.attempt_id))
 
     async def _resolve_intent(self, check: Check, *, deadline: float) -> None:
         """Nobody is sending it any more: both the time to begin and the time to be answered are over."""

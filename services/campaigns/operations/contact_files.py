@@ -2,32 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from libs.errors import FieldViolation, InvalidArgument
 from libs.pg import Pool, transaction
-from libs.phone import is_region
 from services.campaigns.domain import campaigns as campaign_domain
 from services.campaigns.domain import export
 from services.campaigns.domain.campaigns import Action
-from services.campaigns.domain.contacts_file import REGION_DEFAULT, ContactsFile, Rejection
+from services.campaigns.domain.contacts_file import ContactsFile
+from services.campaigns.domain.imports import Import, Source
 from services.campaigns.errors import CampaignNotFound
-from services.campaigns.store import campaigns, contacts, stats
+from services.campaigns.operations.enrolling import checked_region, enroll
+from services.campaigns.store import campaigns, stats
 
-_INSERT_ROWS = 1000
 _EXPORT_ROWS = 500
 # Reading phone numbers is work; pieces larger than this are read beside the event loop.
 _INLINE_BYTES_MAX = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
-    import_id: UUID
-    total_rows: int
-    accepted: int
-    rejected: list[Rejection]
-    duplicates: int
 
 
 class ContactFiles:
@@ -39,14 +28,10 @@ class ContactFiles:
 
     async def import_contacts(
         self, campaign_id: UUID, chunks: AsyncIterator[bytes], *, org_id: UUID, region: str
-    ) -> ImportReport:
+    ) -> Import:
         """Reads the file piece by piece, then stores its good rows in one transaction: all of them or
         none."""
-        region = region.upper() or REGION_DEFAULT
-        if not is_region(region):
-            raise InvalidArgument(
-                violations=[FieldViolation("default_region", "must be an ISO 3166 region like CA")]
-            )
+        region = checked_region(region)
         async with transaction(self._pool, org_id=org_id) as conn:
             found = await campaigns.find(conn, campaign_id)
         if found is None:
@@ -59,9 +44,12 @@ class ContactFiles:
             else:
                 file.feed(chunk)
         file.finish()
-        report = await self._store(campaign_id, file, org_id=org_id, region=region)
+        async with transaction(self._pool, org_id=org_id) as conn:
+            made = await enroll(
+                conn, campaign_id, file.taken, org_id=org_id, source=Source.FILE, region=region
+            )
         self._wake_dispatcher()
-        return report
+        return made
 
     async def export(self, campaign_id: UUID, *, org_id: UUID) -> AsyncIterator[bytes]:
         """The file in pieces; each is read in a transaction of its own."""
@@ -77,37 +65,3 @@ class ContactFiles:
                 return
             yield export.encoded(rows)
             position = rows[-1].position
-
-    async def _store(
-        self, campaign_id: UUID, file: ContactsFile, *, org_id: UUID, region: str
-    ) -> ImportReport:
-        import_id, accepted, rejected = uuid4(), 0, len(file.rejections)
-        async with transaction(self._pool, org_id=org_id) as conn:
-            locked = await campaigns.lock(conn, campaign_id)
-            if locked is None:
-                raise CampaignNotFound
-            campaign_domain.check(locked.campaign, Action.IMPORT)
-            for start in range(0, len(file.contacts), _INSERT_ROWS):
-                rows = file.contacts[start : start + _INSERT_ROWS]
-                accepted += await contacts.insert_new(
-                    conn, rows, org_id=org_id, campaign_id=campaign_id, import_id=import_id
-                )
-            duplicates = file.rows - accepted - rejected
-            await contacts.insert_import(
-                conn,
-                import_id,
-                org_id=org_id,
-                campaign_id=campaign_id,
-                default_region=region,
-                accepted=accepted,
-                duplicates=duplicates,
-                rejected=rejected,
-            )
-            await campaigns.add_contacts(conn, campaign_id, count=accepted)
-        return ImportReport(
-            import_id=import_id,
-            total_rows=file.rows,
-            accepted=accepted,
-            rejected=file.rejections,
-            duplicates=duplicates,
-        )

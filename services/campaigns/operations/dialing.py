@@ -19,7 +19,7 @@ from services.campaigns.domain import contacts as contact_domain
 from services.campaigns.domain.attempts import CallNews, Placement
 from services.campaigns.domain.campaigns import Campaign, Mode
 from services.campaigns.domain.contacts import Contact, Decision, Verdict
-from services.campaigns.domain.dialing import Dial
+from services.campaigns.domain.dialing import Candidate, Dial
 from services.campaigns.domain.pace import Pace
 from services.campaigns.operations import following
 from services.campaigns.operations.following import SCHEMA, Patience
@@ -39,12 +39,14 @@ class Calls(Protocol):
 
     async def find_call(self, call_id: UUID, *, org_id: UUID) -> CallNews | None: ...
 
+    async def count_others(self, phone_number_id: str, *, campaign_id: UUID, org_id: UUID) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Dialable:
     """Campaigns that may have somebody to call, and the database's time before the look."""
 
-    campaign_ids: Sequence[UUID]
+    campaigns: Sequence[Candidate]
     looked_at: datetime
 
 
@@ -97,6 +99,16 @@ class Dialing:
         """Until it is worth looking again; what fell due after `since` was not seen by the look of then."""
         async with transaction(self._pool) as conn:
             return await campaigns.seconds_until_due(conn, since=since)
+
+    async def is_line_quiet(self, candidate: Candidate) -> bool:
+        """Whether the campaign may dial as far as its number goes. Somebody may come onto it right after the
+        look. Raises ServiceError if nobody can be asked."""
+        if not candidate.line_quiet:
+            return True
+        others = await self._calls.count_others(
+            candidate.phone_number_id, campaign_id=candidate.id, org_id=candidate.org_id
+        )
+        return others == 0
 
     async def claim(self, campaign_id: UUID) -> Claim:
         """Decides on the next attempt of a campaign, if it has a free slot, somebody to call, and may dial

@@ -16,6 +16,7 @@ from services.campaigns.domain import contacts as contact_domain
 from services.campaigns.domain.attempts import Attempt, CallNews, Placement, State
 from services.campaigns.domain.campaigns import Campaign, Status
 from services.campaigns.domain.pace import Pace
+from services.campaigns.operations import retrying
 from services.campaigns.store import attempts, campaigns, contacts, slots
 
 SCHEMA = "campaigns"
@@ -43,6 +44,8 @@ class Patience:
     stuck_seconds: float
     # For the report on a call that ended without telling who answered.
     report_seconds: float
+    # Until a call that `calls` does not know any more is taken for over: longer than any may last.
+    lost_seconds: float
 
     @property
     def fence_seconds(self) -> float:
@@ -95,9 +98,26 @@ async def give_back(conn: Connection, attempt_id: UUID, *, reason: str, patience
     )
 
 
+async def give_up_lost(conn: Connection, attempt_id: UUID, *, patience: Patience) -> None:
+    """Ends an attempt whose call is known to nobody and must be over by now."""
+    await _apply(
+        conn,
+        attempt_id,
+        lambda attempt, now: attempt_domain.after_loss(attempt, now=now),
+        patience=patience,
+    )
+
+
+async def settle_without_report(conn: Connection, attempt_id: UUID, *, patience: Patience) -> None:
+    """Of an attempt that is over and whose report will not come."""
+    await _apply(conn, attempt_id, lambda attempt, _: attempt, patience=patience, wait_for_report=False)
+
+
 async def complete_if_done(conn: Connection, campaign: Campaign) -> None:
-    """Of a locked campaign: it is over when everybody is dealt with."""
-    if campaign.status not in campaign_domain.STARTED or await contacts.any_open(conn, campaign.id):
+    """Of a locked campaign: it is over when everybody is dealt with, unless it waits for more contacts."""
+    if campaign.auto_enroll or campaign.status not in campaign_domain.STARTED:
+        return
+    if await contacts.any_open(conn, campaign.id):
         return
     await campaigns.set_status(conn, campaign.id, Status.COMPLETED)
     await outbox.append(conn, SCHEMA, [events.campaign_completed(campaign)])
@@ -125,7 +145,7 @@ async def _apply(
     freed = before.is_open and not after.is_open
     if freed:
         await _free_slot(conn, campaign, after)
-    settled, awaited = await _settle_contact(conn, campaign, after, patient=wait_for_report)
+    settled, awaited = await _settle_contact(conn, campaign, after, now=locked.now, patient=wait_for_report)
     await attempts.save(conn, after, check_in_seconds=_check_in_seconds(after, patience, awaited=awaited))
     if not keep_pace:
         await _keep_pace(
@@ -147,7 +167,7 @@ async def _free_slot(conn: Connection, campaign: Campaign, attempt: Attempt) -> 
 
 
 async def _settle_contact(
-    conn: Connection, campaign: Campaign, attempt: Attempt, *, patient: bool
+    conn: Connection, campaign: Campaign, attempt: Attempt, *, now: datetime, patient: bool
 ) -> tuple[bool, bool]:
     """Whether the contact was settled by this, and whether it waits for the call's report."""
     if attempt.is_open:
@@ -159,8 +179,9 @@ async def _settle_contact(
     settlement = contact_domain.settle(
         contact,
         attempt,
-        max_attempts=campaign.max_attempts,
-        retry_delay_seconds=campaign.retry_delay_seconds,
+        policy=campaign.retry_policy,
+        history=await retrying.history(conn, campaign.retry_policy, contact, attempt),
+        now=now,
         patient=patient,
     )
     if settlement is None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import grpc.aio
+from google.protobuf import empty_pb2
 
 from callplane.campaigns.v2 import campaigns_pb2, campaigns_pb2_grpc
 from libs.errors import FieldViolation, InvalidArgument, ServiceError
@@ -13,7 +14,7 @@ from services.campaigns.domain.campaigns import Campaign, CampaignChange, Mode, 
 from services.campaigns.domain.contacts import Status as ContactStatus
 from services.campaigns.operations.campaigns import Campaigns
 from services.campaigns.operations.contact_files import ContactFiles
-from services.campaigns.rpc import messages
+from services.campaigns.rpc import messages, retry_policies
 from services.campaigns.rpc.requests import org_id, page_position, page_uuid, request_key
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -43,6 +44,9 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
             retry_delay_seconds=request.retry_delay_seconds
             if request.HasField("retry_delay_seconds")
             else _RETRY_DELAY_SECONDS_DEFAULT,
+            retry_rules=retry_policies.from_proto(request.retry_policy),
+            auto_enroll=request.auto_enroll,
+            line_quiet=request.line_quiet,
         )
         created = await self._campaigns.create(new, org_id=org_id(), request=request_key(request, context))
         return await self._answer(created)
@@ -78,9 +82,22 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
             retry_delay_seconds=request.retry_delay_seconds
             if request.HasField("retry_delay_seconds")
             else None,
+            retry_rules=retry_policies.from_proto(request.retry_policy)
+            if request.HasField("retry_policy")
+            else None,
+            auto_enroll=request.auto_enroll if request.HasField("auto_enroll") else None,
+            line_quiet=request.line_quiet if request.HasField("line_quiet") else None,
+            assistant_id=UUID(request.assistant_id) if request.HasField("assistant_id") else None,
+            phone_number_id=request.phone_number_id if request.HasField("phone_number_id") else None,
         )
         updated = await self._campaigns.update(UUID(request.id), change, org_id=org_id(), etag=request.etag)
         return await self._answer(updated)
+
+    async def DeleteCampaign(
+        self, request: campaigns_pb2.DeleteCampaignRequest, context: _Context
+    ) -> empty_pb2.Empty:
+        await self._campaigns.delete(UUID(request.id), org_id=org_id())
+        return empty_pb2.Empty()
 
     async def StartCampaign(
         self, request: campaigns_pb2.StartCampaignRequest, context: _Context
@@ -151,13 +168,13 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
                 yield request.chunk
 
         try:
-            report = await self._files.import_contacts(
+            made = await self._files.import_contacts(
                 _campaign_id(first.campaign_id), chunks(), org_id=org_id(), region=first.default_region
             )
         except ServiceError:
             await _read_off(request_iterator)
             raise
-        return messages.import_report(report)
+        return messages.import_report(made)
 
     async def ExportCampaign(
         self, request: campaigns_pb2.ExportCampaignRequest, context: _Context

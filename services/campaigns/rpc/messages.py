@@ -1,13 +1,16 @@
 """The domain as CampaignService shows it."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from callplane.campaigns.v2 import campaigns_pb2
 from libs.rpc.convert import timestamp
 from services.campaigns.domain.attempts import Attempt
 from services.campaigns.domain.campaigns import Campaign, Stats
+from services.campaigns.domain.contact_rows import Rejection
 from services.campaigns.domain.contacts import Contact
-from services.campaigns.operations.contact_files import ImportReport
+from services.campaigns.domain.imports import Import
+from services.campaigns.rpc import retry_policies
 
 
 def campaign(found: Campaign, figures: Stats) -> campaigns_pb2.Campaign:
@@ -28,6 +31,9 @@ def campaign(found: Campaign, figures: Stats) -> campaigns_pb2.Campaign:
         retry_delay_seconds=found.retry_delay_seconds,
         etag=found.etag,
         failure_reason=found.failure_reason,
+        retry_policy=retry_policies.to_proto(found.retry_rules),
+        auto_enroll=found.auto_enroll,
+        line_quiet=found.line_quiet,
     )
 
 
@@ -82,17 +88,21 @@ def attempt(found: Attempt) -> campaigns_pb2.Attempt:
     )
 
 
-def import_report(report: ImportReport) -> campaigns_pb2.ImportContactsResponse:
+def import_report(made: Import) -> campaigns_pb2.ImportContactsResponse:
     return campaigns_pb2.ImportContactsResponse(
-        import_id=str(report.import_id),
-        total_rows=report.total_rows,
-        accepted=report.accepted,
-        rejected=[
-            campaigns_pb2.RejectedRow(row=one.row, field=one.field, reason=one.reason, value=one.value)
-            for one in report.rejected
-        ],
-        duplicates=report.duplicates,
+        import_id=str(made.id),
+        total_rows=made.total_rows,
+        accepted=made.accepted,
+        rejected=rejected_rows(made.rejections),
+        duplicates=made.duplicates,
     )
+
+
+def rejected_rows(rejections: Sequence[Rejection]) -> list[campaigns_pb2.RejectedRow]:
+    return [
+        campaigns_pb2.RejectedRow(row=one.row, field=one.field, reason=one.reason, value=one.value)
+        for one in rejections
+    ]
 
 
 def _usd(amount: Decimal | None) -> str | None:

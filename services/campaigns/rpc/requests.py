@@ -1,6 +1,7 @@
 """What the servicers read from every request."""
 
 import hashlib
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,20 @@ def page_name(token: str) -> tuple[str, UUID] | None:
     """Of lists that go by name and id."""
     values = pages.decode(token, size=2)
     return (values[0], _uuid(values[1])) if values else None
+
+
+def page_time(token: str) -> tuple[datetime, UUID] | None:
+    """Of lists that go by time and id."""
+    values = pages.decode(token, size=2)
+    if not values:
+        return None
+    try:
+        at = datetime.fromisoformat(values[0])
+    except ValueError:
+        raise InvalidPageToken from None
+    if at.tzinfo is None:
+        raise InvalidPageToken
+    return at, _uuid(values[1])
 
 
 def _uuid(text: str) -> UUID:

@@ -1,6 +1,6 @@
 """Attempts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -110,6 +110,23 @@ async def list_after(conn: Connection, campaign_id: UUID, *, after: UUID | None,
     return [_attempt(row) for row in rows]
 
 
+async def list_counted(conn: Connection, contact_ids: Sequence[UUID]) -> list[Attempt]:
+    """All that used up one of a contact's attempts, the first ones first."""
+    rows = await conn.fetch(
+        """
+        SELECT id, org_id, campaign_id, contact_id, number, batch_no, state, counts, call_status, outcome,
+               ended_reason, reason, created_at, placed_at, ended_at, duration_seconds, cost_usd,
+               success_evaluation, recording_url, summary
+          FROM campaigns.attempts
+         WHERE contact_id = ANY($1::uuid[]) AND counts
+         ORDER BY contact_id, number
+         LIMIT 10000
+        """,
+        list(contact_ids),
+    )
+    return [_attempt(row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """How many attempts a batch has, and how many of them are not over."""
@@ -142,12 +159,32 @@ async def claim_checks(conn: Connection, *, limit: int, again_in_seconds: float)
                        ORDER BY check_at
                        LIMIT $1
                          FOR UPDATE SKIP LOCKED)
-        RETURNING id AS attempt_id, org_id, state
+        RETURNING id AS attempt_id, org_id, state,
+                  extract(epoch FROM clock_timestamp() - created_at)::double precision AS age_seconds
         """,
         limit,
         again_in_seconds,
     )
     return [Check(**{**row, "state": State(row["state"])}) for row in rows]
+
+
+async def watch_stranded(conn: Connection, *, limit: int) -> int:
+    """Attempts that are over, that nobody looks after any more, and whose contact waits for them all the same
+    are looked after at once. A safety net: whoever ends an attempt settles its contact or goes on
+    watching."""
+    status: str = await conn.execute(
+        """
+        UPDATE campaigns.attempts
+           SET check_at = clock_timestamp()
+         WHERE id IN (SELECT attempt.id
+                        FROM campaigns.contacts AS contact
+                        JOIN campaigns.attempts AS attempt ON attempt.id = contact.attempt_id
+                       WHERE contact.attempt_id IS NOT NULL AND attempt.check_at IS NULL
+                       LIMIT $1)
+        """,
+        limit,
+    )
+    return int(status.removeprefix("UPDATE "))
 
 
 async def set_check(conn: Connection, attempt_id: UUID, *, check_in_seconds: float | None) -> None:

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from libs.pg import Connection
 from services.campaigns.domain.campaigns import Campaign, CampaignChange, Mode, NewCampaign, Status
+from services.campaigns.domain.dialing import Candidate
 from services.campaigns.domain.pace import Pace
+from services.campaigns.store import retry_rules
 from services.campaigns.store.rows import existing
 
 
@@ -22,19 +24,28 @@ class Locked:
 
 
 def _campaign(row: Mapping[str, Any]) -> Campaign:
-    return Campaign(**{**row, "mode": Mode(row["mode"]), "status": Status(row["status"])})
+    return Campaign(
+        **{
+            **row,
+            "mode": Mode(row["mode"]),
+            "status": Status(row["status"]),
+            "retry_rules": retry_rules.from_json(row["retry_rules"]),
+        }
+    )
 
 
 async def insert(conn: Connection, new: NewCampaign, *, org_id: UUID) -> Campaign:
     row = await conn.fetchrow(
         """
         INSERT INTO campaigns.campaigns
-               (org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts, retry_delay_seconds)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+               (org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts, retry_delay_seconds,
+                retry_rules, auto_enroll, line_quiet)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         RETURNING id, org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts,
                   retry_delay_seconds, status, total_contacts, assistant_version, provider_assistant_id,
                   traceparent, started_at, connected_at, completed_at, failure_reason, batch_no, batch_size,
-                  line_limit, probe_at, refusals, revision, created_at
+                  line_limit, probe_at, refusals, revision, created_at,
+                  retry_rules, auto_enroll, line_quiet, deleted_at
         """,
         org_id,
         new.name,
@@ -44,6 +55,9 @@ async def insert(conn: Connection, new: NewCampaign, *, org_id: UUID) -> Campaig
         new.phone_number_id,
         new.max_attempts,
         new.retry_delay_seconds,
+        retry_rules.to_json(new.retry_rules),
+        new.auto_enroll,
+        new.line_quiet,
     )
     return _campaign(existing(row))
 
@@ -54,9 +68,10 @@ async def find(conn: Connection, campaign_id: UUID) -> Campaign | None:
         SELECT id, org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts,
                retry_delay_seconds, status, total_contacts, assistant_version, provider_assistant_id,
                traceparent, started_at, connected_at, completed_at, failure_reason, batch_no, batch_size,
-               line_limit, probe_at, refusals, revision, created_at
+               line_limit, probe_at, refusals, revision, created_at,
+               retry_rules, auto_enroll, line_quiet, deleted_at
           FROM campaigns.campaigns
-         WHERE id = $1
+         WHERE id = $1 AND deleted_at IS NULL
         """,
         campaign_id,
     )
@@ -64,13 +79,15 @@ async def find(conn: Connection, campaign_id: UUID) -> Campaign | None:
 
 
 async def lock(conn: Connection, campaign_id: UUID) -> Locked | None:
+    """Also one that was deleted: its last calls may still be told of."""
     row = await conn.fetchrow(
         # NO KEY, so that rows which refer to it can still be added.
         """
         SELECT id, org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts,
                retry_delay_seconds, status, total_contacts, assistant_version, provider_assistant_id,
                traceparent, started_at, connected_at, completed_at, failure_reason, batch_no, batch_size,
-               line_limit, probe_at, refusals, revision, created_at, clock_timestamp() AS now
+               line_limit, probe_at, refusals, revision, created_at,
+               retry_rules, auto_enroll, line_quiet, deleted_at, clock_timestamp() AS now
           FROM campaigns.campaigns
          WHERE id = $1
            FOR NO KEY UPDATE
@@ -93,9 +110,11 @@ async def list_after(
         SELECT id, org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts,
                retry_delay_seconds, status, total_contacts, assistant_version, provider_assistant_id,
                traceparent, started_at, connected_at, completed_at, failure_reason, batch_no, batch_size,
-               line_limit, probe_at, refusals, revision, created_at
+               line_limit, probe_at, refusals, revision, created_at,
+               retry_rules, auto_enroll, line_quiet, deleted_at
           FROM campaigns.campaigns
          WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR status = $2)
+           AND deleted_at IS NULL
          ORDER BY id DESC
          LIMIT $3
         """,
@@ -112,19 +131,28 @@ async def update(conn: Connection, campaign_id: UUID, change: CampaignChange) ->
         """
         UPDATE campaigns.campaigns
            SET name = coalesce($2, name), cap = coalesce($3, cap), max_attempts = coalesce($4, max_attempts),
-               retry_delay_seconds = coalesce($5, retry_delay_seconds), revision = revision + 1,
-               updated_at = now()
+               retry_delay_seconds = coalesce($5, retry_delay_seconds),
+               retry_rules = coalesce($6, retry_rules), auto_enroll = coalesce($7, auto_enroll),
+               line_quiet = coalesce($8, line_quiet), assistant_id = coalesce($9, assistant_id),
+               phone_number_id = coalesce($10, phone_number_id),
+               revision = revision + 1, updated_at = now()
          WHERE id = $1
         RETURNING id, org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts,
                   retry_delay_seconds, status, total_contacts, assistant_version, provider_assistant_id,
                   traceparent, started_at, connected_at, completed_at, failure_reason, batch_no, batch_size,
-                  line_limit, probe_at, refusals, revision, created_at
+                  line_limit, probe_at, refusals, revision, created_at,
+                  retry_rules, auto_enroll, line_quiet, deleted_at
         """,
         campaign_id,
         change.name,
         change.cap,
         change.max_attempts,
         change.retry_delay_seconds,
+        None if change.retry_rules is None else retry_rules.to_json(change.retry_rules),
+        change.auto_enroll,
+        change.line_quiet,
+        change.assistant_id,
+        change.phone_number_id,
     )
     return _campaign(existing(row))
 
@@ -141,7 +169,7 @@ async def start(
         """
         UPDATE campaigns.campaigns
            SET status = 'QUEUED', assistant_version = $2, provider_assistant_id = $3, traceparent = $4,
-               revision = revision + 1, updated_at = now()
+               failure_reason = '', revision = revision + 1, updated_at = now()
          WHERE id = $1
         """,
         campaign_id,
@@ -165,6 +193,17 @@ async def set_status(
         campaign_id,
         status.value,
         failure_reason,
+    )
+
+
+async def mark_deleted(conn: Connection, campaign_id: UUID) -> None:
+    await conn.execute(
+        """
+        UPDATE campaigns.campaigns
+           SET deleted_at = clock_timestamp(), revision = revision + 1, updated_at = now()
+         WHERE id = $1
+        """,
+        campaign_id,
     )
 
 
@@ -225,7 +264,7 @@ async def names_using_assistant(conn: Connection, assistant_id: UUID, *, limit: 
         """
         SELECT name
           FROM campaigns.campaigns
-         WHERE assistant_id = $1
+         WHERE assistant_id = $1 AND deleted_at IS NULL
            AND (status NOT IN ('COMPLETED', 'CANCELED', 'FAILED')
                 OR completed_at > now() - interval '24 hours')
          ORDER BY id DESC
@@ -242,12 +281,12 @@ async def read_clock(conn: Connection) -> datetime:
     return now
 
 
-async def list_dialable(conn: Connection, *, limit: int) -> Sequence[UUID]:
+async def list_dialable(conn: Connection, *, limit: int) -> Sequence[Candidate]:
     """Campaigns with a free slot and somebody to call now; those looked at by `claim` are the ones that
     matter."""
     rows = await conn.fetch(
         """
-        SELECT campaign.id
+        SELECT campaign.id, campaign.org_id, campaign.phone_number_id, campaign.line_quiet
           FROM campaigns.campaigns AS campaign
          WHERE campaign.status IN ('QUEUED', 'DIALING', 'RUNNING')
            AND EXISTS (SELECT FROM campaigns.slots
@@ -261,7 +300,7 @@ async def list_dialable(conn: Connection, *, limit: int) -> Sequence[UUID]:
         """,
         limit,
     )
-    return [row["id"] for row in rows]
+    return [Candidate(**row) for row in rows]
 
 
 async def seconds_until_due(conn: Connection, *, since: datetime) -> float | None:

@@ -1,4 +1,4 @@
-"""Contacts, and the files they came from."""
+"""Contacts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,8 @@ def _contact(row: Mapping[str, Any]) -> Contact:
 async def insert_new(
     conn: Connection, new: Sequence[NewContact], *, org_id: UUID, campaign_id: UUID, import_id: UUID
 ) -> int:
-    """Adds those whose number the campaign does not have yet and returns how many they were."""
+    """Adds those whose number the campaign does not have yet, or has only from an import that was taken back,
+    and returns how many they were."""
     added: int = await conn.fetchval(
         """
         WITH added AS (
@@ -25,7 +26,11 @@ async def insert_new(
               FROM unnest($4::integer[], $5::text[], $6::text[], $7::text[])
                    AS contact (row, name, business_name, phone)
              ORDER BY contact.row
-                ON CONFLICT ON CONSTRAINT contacts_phone_unique DO NOTHING
+                ON CONFLICT ON CONSTRAINT contacts_phone_unique DO UPDATE
+               SET import_id = excluded.import_id, row = excluded.row, name = excluded.name,
+                   business_name = excluded.business_name, status = 'PENDING', reason = '',
+                   updated_at = now()
+             WHERE contacts.status = 'SKIPPED' AND contacts.reason = 'IMPORT_UNDONE'
             RETURNING 1
         )
         SELECT count(*) FROM added
@@ -39,33 +44,6 @@ async def insert_new(
         [contact.phone for contact in new],
     )
     return added
-
-
-async def insert_import(
-    conn: Connection,
-    import_id: UUID,
-    *,
-    org_id: UUID,
-    campaign_id: UUID,
-    default_region: str,
-    accepted: int,
-    duplicates: int,
-    rejected: int,
-) -> None:
-    await conn.execute(
-        """
-        INSERT INTO campaigns.imports
-               (id, org_id, campaign_id, default_region, total_rows, accepted, duplicates, rejected)
-        VALUES ($1, $2, $3, $4, $5::integer + $6::integer + $7::integer, $5, $6, $7)
-        """,
-        import_id,
-        org_id,
-        campaign_id,
-        default_region,
-        accepted,
-        duplicates,
-        rejected,
-    )
 
 
 async def list_after(
@@ -84,6 +62,25 @@ async def list_after(
         campaign_id,
         after,
         status.value if status else None,
+        limit,
+    )
+    return [_contact(row) for row in rows]
+
+
+async def list_waiting(conn: Connection, campaign_id: UUID, *, after: int, limit: int) -> list[Contact]:
+    """Those whose turn to be tried again is to come, in the order in which they were added."""
+    rows = await conn.fetch(
+        """
+        SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
+               attempt_id, next_attempt_at, reason
+          FROM campaigns.contacts
+         WHERE campaign_id = $1 AND position > $2 AND status = 'PENDING' AND attempts > 0
+           AND next_attempt_at IS NOT NULL
+         ORDER BY position
+         LIMIT $3
+        """,
+        campaign_id,
+        after,
         limit,
     )
     return [_contact(row) for row in rows]

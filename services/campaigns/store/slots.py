@@ -5,10 +5,10 @@ from uuid import UUID
 from libs.pg import Connection
 
 
-async def fit(conn: Connection, campaign_id: UUID, *, org_id: UUID, cap: int) -> None:
+async def fit(conn: Connection, campaign_id: UUID, *, org_id: UUID, cap: int) -> int:
     """Adds free slots up to the cap, or removes free ones above it. Taken ones stay: a lowered cap ends no
-    call."""
-    await conn.execute(
+    call. Returns how many were added."""
+    status: str = await conn.execute(
         """
         INSERT INTO campaigns.slots (campaign_id, slot_no, org_id)
         SELECT $1, slot_no, $2
@@ -23,6 +23,7 @@ async def fit(conn: Connection, campaign_id: UUID, *, org_id: UUID, cap: int) ->
         cap,
     )
     await trim(conn, campaign_id, cap=cap)
+    return int(status.rsplit(" ", 1)[1])
 
 
 async def trim(conn: Connection, campaign_id: UUID, *, cap: int) -> None:
@@ -79,3 +80,79 @@ async def count_taken(conn: Connection, campaign_id: UUID) -> int:
         "SELECT count(*) FROM campaigns.slots WHERE campaign_id = $1 AND attempt_id IS NOT NULL", campaign_id
     )
     return taken
+
+
+async def list_suspect_campaigns(conn: Connection, *, limit: int) -> list[UUID]:
+    """Those with a slot whose attempt is over, an open attempt without a slot, or, while under way, fewer
+    slots than their cap."""
+    rows = await conn.fetch(
+        """
+        SELECT campaign_id
+          FROM (SELECT slot.campaign_id
+                  FROM campaigns.slots AS slot
+                  JOIN campaigns.attempts AS attempt ON attempt.id = slot.attempt_id
+                 WHERE slot.attempt_id IS NOT NULL AND attempt.state IN ('REFUSED', 'ENDED')
+                 UNION
+                SELECT attempt.campaign_id
+                  FROM campaigns.attempts AS attempt
+                 WHERE attempt.state IN ('INTENT', 'PLACED', 'UNKNOWN')
+                   AND NOT EXISTS (SELECT FROM campaigns.slots WHERE slots.attempt_id = attempt.id)
+                 UNION
+                SELECT campaign.id
+                  FROM campaigns.campaigns AS campaign
+                 WHERE campaign.status IN ('QUEUED', 'DIALING', 'RUNNING')
+                   AND campaign.cap > (SELECT count(*) FROM campaigns.slots
+                                        WHERE slots.campaign_id = campaign.id)) AS suspect
+         LIMIT $1
+        """,
+        limit,
+    )
+    return [row["campaign_id"] for row in rows]
+
+
+async def free_left_behind(conn: Connection, campaign_id: UUID) -> int:
+    """Frees slots whose attempt is over; returns how many."""
+    status: str = await conn.execute(
+        """
+        UPDATE campaigns.slots AS slot
+           SET attempt_id = NULL
+          FROM campaigns.attempts AS attempt
+         WHERE slot.campaign_id = $1 AND attempt.id = slot.attempt_id
+           AND attempt.state IN ('REFUSED', 'ENDED')
+        """,
+        campaign_id,
+    )
+    return int(status.removeprefix("UPDATE "))
+
+
+async def hold_unheld(conn: Connection, campaign_id: UUID, *, org_id: UUID) -> int:
+    """Gives a slot to every open attempt that has none, a new one if none is free; returns how many."""
+    rows = await conn.fetch(
+        """
+        SELECT id
+          FROM campaigns.attempts AS attempt
+         WHERE campaign_id = $1 AND state IN ('INTENT', 'PLACED', 'UNKNOWN')
+           AND NOT EXISTS (SELECT FROM campaigns.slots WHERE slots.attempt_id = attempt.id)
+         LIMIT 100
+        """,
+        campaign_id,
+    )
+    for row in rows:
+        slot_no = await find_free(conn, campaign_id)
+        if slot_no is None:
+            slot_no = await _add(conn, campaign_id, org_id=org_id)
+        await take(conn, campaign_id, slot_no, attempt_id=row["id"])
+    return len(rows)
+
+
+async def _add(conn: Connection, campaign_id: UUID, *, org_id: UUID) -> int:
+    slot_no: int = await conn.fetchval(
+        """
+        INSERT INTO campaigns.slots (campaign_id, slot_no, org_id)
+        SELECT $1, coalesce(max(slot_no), 0) + 1, $2 FROM campaigns.slots WHERE campaign_id = $1
+        RETURNING slot_no
+        """,
+        campaign_id,
+        org_id,
+    )
+    return slot_no

@@ -16,6 +16,7 @@ from services.calls.store import (
     foldings,
     leads,
     ledger,
+    line_health,
     lost_webhooks,
     own_facts,
     placements,
@@ -89,6 +90,10 @@ BY_REQUEST_ROLE: dict[str, tuple[Ask, str]] = {
     "calls, P1": (listed(priority="P1"), "calls_org_priority"),
     "calls, outbound": (listed(direction="OUTBOUND"), "calls_org_direction"),
     "calls of a customer": (listed(customer_number=NUMBER), "calls_org_customer"),
+    "calls on a phone number": (
+        lambda conn: line_health.read(conn, "phone-1", except_campaign_id=""),
+        "calls_org_status",
+    ),
     "leads, newest": (listed_leads(), "leads_org_created"),
     "leads, next page": (listed_leads(before=BEFORE), "leads_org_created"),
     "leads, quoted": (listed_leads(status="QUOTED"), "leads_org_status"),

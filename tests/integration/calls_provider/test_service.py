@@ -11,7 +11,14 @@ import grpc
 import grpc.aio
 import pytest
 
-from callplane.calls.v2 import calls_pb2, calls_pb2_grpc, provider_pb2, provider_pb2_grpc
+from callplane.calls.v2 import (
+    calls_pb2,
+    calls_pb2_grpc,
+    lines_pb2,
+    lines_pb2_grpc,
+    provider_pb2,
+    provider_pb2_grpc,
+)
 from deploy.sandbox import app as sandbox_app
 from deploy.sandbox.config import Config as SandboxConfig
 from deploy.sandbox.settings import Settings
@@ -95,6 +102,28 @@ async def test_a_call_runs_from_placing_to_its_end_without_a_single_webhook(serv
     await eventually(over)
     account = await _only_account(service)
     assert account.lines_in_use == 0
+
+
+async def test_a_phone_number_tells_how_it_is(service: Service) -> None:
+    """CA-7: busy, healthy, error; who is on it, and what the provider says."""
+    lines = lines_pb2_grpc.LineServiceStub(service.peer.channel)
+
+    async def health(phone_number_id: str = PHONE_NUMBER_ID, **fields: Any) -> tuple[str, int, str]:
+        request = lines_pb2.GetLineHealthRequest(phone_number_id=phone_number_id, **fields)
+        found = await lines.GetLineHealth(request, metadata=service.peer.metadata(ORG))
+        assert found.last_checked.seconds > 0
+        assert (phone_number_id, "vapi") == (found.phone_number_id, found.provider)
+        return lines_pb2.LineHealth.Status.Name(found.status), found.active_calls, found.reason
+
+    assert ("HEALTHY", 0, "") == await health()
+    service.sandbox.change_settings({"callSeconds": [1000, 1000]})
+    await service.place()
+    assert ("BUSY", 1, "") == await health()
+    stranger = lines_pb2.GetLineHealthRequest(phone_number_id=PHONE_NUMBER_ID, record_only=True)
+    other = await lines.GetLineHealth(stranger, metadata=service.peer.metadata(OTHER_ORG))
+    assert 0 == other.active_calls
+    assert ("ERROR", 0, "PHONE_NUMBER_NOT_FOUND") == await health(str(uuid4()))
+    assert ("HEALTHY", 0, "") == await health(str(uuid4()), record_only=True)
 
 
 async def test_a_placement_with_a_lost_answer_is_found_and_made_once(service: Service) -> None:

@@ -12,7 +12,14 @@ import grpc.aio
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
-from callplane.calls.v2 import calls_pb2, calls_pb2_grpc, provider_pb2, provider_pb2_grpc
+from callplane.calls.v2 import (
+    calls_pb2,
+    calls_pb2_grpc,
+    lines_pb2,
+    lines_pb2_grpc,
+    provider_pb2,
+    provider_pb2_grpc,
+)
 from callplane.events.v1 import events_pb2, events_pb2_grpc
 from libs.errors import Kind, NotFound, ServiceError
 from libs.rpc import PrincipalSigner, principal, serving
@@ -110,7 +117,11 @@ class EventLog(events_pb2_grpc.EventServiceServicer):
             yield events_pb2.SubscribeResponse(events=wanted, cursor=str(at))
 
 
-class FakeCalls(calls_pb2_grpc.CallServiceServicer, provider_pb2_grpc.ProviderAssistantServiceServicer):
+class FakeCalls(
+    calls_pb2_grpc.CallServiceServicer,
+    lines_pb2_grpc.LineServiceServicer,
+    provider_pb2_grpc.ProviderAssistantServiceServicer,
+):
     """`script` decides how each call goes; `capacity` how many the provider carries at once."""
 
     def __init__(self) -> None:
@@ -120,6 +131,8 @@ class FakeCalls(calls_pb2_grpc.CallServiceServicer, provider_pb2_grpc.ProviderAs
         # Every request to place a call, repeats included.
         self.requests: list[str] = []
         self.looked_up: list[str] = []
+        # Calls of nobody's campaign on our phone number.
+        self.others_on_line = 0
         self.active: set[str] = set()
         self.max_active = 0
         # The next requests fail: before anything was done, or after the call was placed.
@@ -271,6 +284,15 @@ class FakeCalls(calls_pb2_grpc.CallServiceServicer, provider_pb2_grpc.ProviderAs
             found.outcome = calls_pb2.CallOutcome.Kind.Value(outcome)
         return found
 
+    async def GetLineHealth(
+        self, request: lines_pb2.GetLineHealthRequest, context: _Context
+    ) -> lines_pb2.LineHealth:
+        others = self.others_on_line
+        status = lines_pb2.LineHealth.BUSY if others else lines_pb2.LineHealth.HEALTHY
+        return lines_pb2.LineHealth(
+            phone_number_id=request.phone_number_id, status=status, active_calls=others, provider="vapi"
+        )
+
     async def CreateProviderAssistant(
         self, request: provider_pb2.CreateProviderAssistantRequest, context: _Context
     ) -> provider_pb2.ProviderAssistant:
@@ -331,6 +353,7 @@ class FakeCalls(calls_pb2_grpc.CallServiceServicer, provider_pb2_grpc.ProviderAs
 
         def register(server: grpc.aio.Server) -> None:
             calls_pb2_grpc.add_CallServiceServicer_to_server(self, server)
+            lines_pb2_grpc.add_LineServiceServicer_to_server(self, server)
             provider_pb2_grpc.add_ProviderAssistantServiceServicer_to_server(self, server)
             events_pb2_grpc.add_EventServiceServicer_to_server(self.log, server)
 

@@ -11,7 +11,14 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from callplane.campaigns.v2 import assistants_pb2, assistants_pb2_grpc, campaigns_pb2, campaigns_pb2_grpc
+from callplane.campaigns.v2 import (
+    assistants_pb2,
+    assistants_pb2_grpc,
+    campaigns_pb2,
+    campaigns_pb2_grpc,
+    contacts_pb2,
+    contacts_pb2_grpc,
+)
 from libs.environment import Secret
 from libs.rpc import Peer, PrincipalSigner
 from libs.rpc.convert import struct
@@ -93,6 +100,10 @@ class Service:
     def assistants(self) -> assistants_pb2_grpc.AssistantServiceStub:
         return assistants_pb2_grpc.AssistantServiceStub(self.peer.channel)
 
+    @property
+    def contact_service(self) -> contacts_pb2_grpc.ContactServiceStub:
+        return contacts_pb2_grpc.ContactServiceStub(self.peer.channel)
+
     def metadata(self, org_id: UUID = ORG, *, key: str = "") -> tuple[tuple[str, str], ...]:
         return (*self.peer.metadata(org_id), *((("idempotency-key", key),) if key else ()))
 
@@ -146,6 +157,29 @@ class Service:
     async def update(self, campaign_id: str, **fields: Any) -> campaigns_pb2.Campaign:
         request = campaigns_pb2.UpdateCampaignRequest(id=campaign_id, **fields)
         return await self.campaigns.UpdateCampaign(request, metadata=self.metadata())
+
+    async def delete(self, campaign_id: str) -> None:
+        request = campaigns_pb2.DeleteCampaignRequest(id=campaign_id)
+        await self.campaigns.DeleteCampaign(request, metadata=self.metadata())
+
+    async def add_contacts(self, campaign_id: str, *phones: str) -> contacts_pb2.AddContactsResponse:
+        new = [contacts_pb2.NewContact(name=f"Added {n}", phone=phone) for n, phone in enumerate(phones)]
+        request = contacts_pb2.AddContactsRequest(campaign_id=campaign_id, contacts=new)
+        return await self.contact_service.AddContacts(request, metadata=self.metadata())
+
+    async def undo(self, campaign_id: str, import_id: str) -> contacts_pb2.Import:
+        request = contacts_pb2.UndoImportRequest(campaign_id=campaign_id, id=import_id)
+        return await self.contact_service.UndoImport(request, metadata=self.metadata())
+
+    async def imports(self, campaign_id: str, *, page_size: int = 500) -> list[contacts_pb2.Import]:
+        request = contacts_pb2.ListImportsRequest(campaign_id=campaign_id, page_size=page_size)
+        found: list[contacts_pb2.Import] = []
+        while True:
+            page = await self.contact_service.ListImports(request, metadata=self.metadata())
+            found += page.imports
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
+                return found
 
     async def attempts(self, campaign_id: str) -> list[campaigns_pb2.Attempt]:
         request = campaigns_pb2.ListAttemptsRequest(campaign_id=campaign_id, page_size=500)

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from google.protobuf import any_pb2
 
-from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2
+from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2, contacts_pb2
 from callplane.events.v1 import events_pb2
 from libs import telemetry
 from libs.rpc.convert import struct
@@ -156,7 +156,8 @@ async def test_another_organizations_things_are_not_found(service: Service) -> N
     assistant = await service.assistant()
     campaign = await service.campaign(contacts=1, assistant_id=assistant.id)
     stranger = service.metadata(OTHER_ORG)
-    campaigns, assistants = service.campaigns, service.assistants
+    campaigns, assistants, contacts = service.campaigns, service.assistants, service.contact_service
+    [found] = await service.imports(campaign.id)
 
     async def export() -> list[Any]:
         request = campaigns_pb2.ExportCampaignRequest(campaign_id=campaign.id)
@@ -177,6 +178,18 @@ async def test_another_organizations_things_are_not_found(service: Service) -> N
         lambda: campaigns.ListAttempts(campaigns_pb2.ListAttemptsRequest(campaign_id=one), metadata=stranger),
         lambda: service.load(campaign.id, b"name,business_name,phone\n", org_id=OTHER_ORG),
         export,
+        lambda: campaigns.DeleteCampaign(campaigns_pb2.DeleteCampaignRequest(id=one), metadata=stranger),
+        lambda: contacts.AddContacts(
+            contacts_pb2.AddContactsRequest(campaign_id=one, contacts=[contacts_pb2.NewContact(name="A")]),
+            metadata=stranger,
+        ),
+        lambda: contacts.ListImports(contacts_pb2.ListImportsRequest(campaign_id=one), metadata=stranger),
+        lambda: contacts.GetImport(
+            contacts_pb2.GetImportRequest(campaign_id=one, id=found.id), metadata=stranger
+        ),
+        lambda: contacts.UndoImport(
+            contacts_pb2.UndoImportRequest(campaign_id=one, id=found.id), metadata=stranger
+        ),
         lambda: service.campaign(org_id=OTHER_ORG, assistant_id=assistant.id),
         lambda: assistants.GetAssistant(
             assistants_pb2.GetAssistantRequest(id=assistant.id), metadata=stranger

@@ -78,6 +78,7 @@ async def test_the_figures_are_exact(service: Service) -> None:
 
 
 async def test_a_batch_begins_when_every_attempt_of_the_last_one_is_over(service: Service) -> None:
+    """CA-2: strict batches, as `calls` sees them."""
     service.calls.script = lambda _: Script(seconds=None)
     campaign = await service.campaign(contacts=7, cap=3, mode=campaigns_pb2.Campaign.BATCH)
     await service.start(campaign.id)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.campaigns.domain.attempts import State
+from services.campaigns.domain.attempts import Attempt, State
 from services.campaigns.domain.campaigns import (
     OVER,
     UNDER_WAY,
@@ -17,10 +17,11 @@ from services.campaigns.domain.campaigns import (
     check,
     progressed,
 )
-from services.campaigns.domain.contacts import Contact, Decision, contactability, settle
+from services.campaigns.domain.contacts import Contact, Decision, Settlement, contactability, settle
 from services.campaigns.domain.contacts import Status as ContactStatus
 from services.campaigns.domain.export import ExportRow, encoded
 from services.campaigns.domain.pace import Pace
+from services.campaigns.domain.retries import History, RetryPolicy
 from services.campaigns.errors import CampaignWrongStatus
 from tests.unit.campaigns.test_attempts import intent
 
@@ -90,6 +91,13 @@ def test_contactability(contact: Contact, suppressed: bool, decision: Decision, 
     assert (decision, reason) == (verdict.decision, verdict.reason)
 
 
+def settled(contact: Contact, attempt: Attempt, *, patient: bool) -> Settlement | None:
+    """By a budget of two attempts, a minute apart."""
+    history = History(attempts=contact.attempts, ended_so=1, called_at=NOW, zones=())
+    policy = RetryPolicy(max_attempts=2, delay_seconds=60)
+    return settle(contact, attempt, policy=policy, history=history, now=NOW, patient=patient)
+
+
 ENDED = {"state": State.ENDED, "call_status": "ENDED", "placed_at": NOW}
 
 
@@ -115,7 +123,7 @@ def test_what_becomes_of_a_contact(
 ) -> None:
     contact = replace(CONTACT, status=ContactStatus.ACTIVE, attempts=attempts, attempt_id=ID)
 
-    settlement = settle(contact, intent(**facts), max_attempts=2, retry_delay_seconds=60, patient=True)
+    settlement = settled(contact, intent(**facts), patient=True)
 
     assert settlement is not None
     assert (status, reason) == (settlement.status, settlement.reason)
@@ -127,14 +135,14 @@ def test_an_outcome_that_matters_is_waited_for_but_not_for_ever() -> None:
     contact = replace(CONTACT, status=ContactStatus.ACTIVE, attempts=1, attempt_id=ID)
     attempt = intent(**ENDED)
 
-    assert settle(contact, attempt, max_attempts=2, retry_delay_seconds=60, patient=True) is None
-    decided = settle(contact, attempt, max_attempts=2, retry_delay_seconds=60, patient=False)
+    assert settled(contact, attempt, patient=True) is None
+    decided = settled(contact, attempt, patient=False)
     assert decided is not None
     assert ContactStatus.DONE is decided.status
 
 
 def test_an_open_attempt_settles_nothing() -> None:
-    assert settle(CONTACT, intent(), max_attempts=2, retry_delay_seconds=60, patient=False) is None
+    assert settled(CONTACT, intent(), patient=False) is None
 
 
 def test_the_pace_keeps_to_what_the_provider_carries_and_probes_for_more() -> None:
@@ -167,12 +175,18 @@ def test_a_probe_that_goes_through_opens_the_way_again() -> None:
 
 
 def test_what_a_status_allows() -> None:
+    """CA-2: each of the eight statuses against each action."""
     allowed = {action: {status for status in Status if _allows(status, action)} for action in Action}
 
     assert {Status.CREATED} == allowed[Action.START]
     assert set(UNDER_WAY) == allowed[Action.PAUSE]
-    assert {Status.PAUSED} == allowed[Action.RESUME]
-    for action in (Action.CANCEL, Action.UPDATE, Action.IMPORT):
+    assert {Status.PAUSED, Status.FAILED} == allowed[Action.RESUME]
+    assert OVER | {Status.CREATED} == allowed[Action.DELETE]
+    assert {Status.CREATED, Status.FAILED} == allowed[Action.SET_ASSISTANT]
+    assert {Status.CREATED, Status.FAILED} == allowed[Action.SET_PHONE_NUMBER]
+    # What failed for its assistant gets another one.
+    assert set(Status) - OVER | {Status.FAILED} == allowed[Action.UPDATE]
+    for action in (Action.CANCEL, Action.IMPORT):
         assert set(Status) - OVER == allowed[action]
 
 
@@ -185,10 +199,15 @@ def _allows(status: Status, action: Action) -> bool:
 
 
 def test_a_refused_action_tells_status_and_action() -> None:
+    """CA-2: what, and why."""
     with pytest.raises(CampaignWrongStatus) as raised:
         check(replace(CAMPAIGN, status=Status.COMPLETED), Action.PAUSE)
 
     assert {"status": "COMPLETED", "action": "pause"} == raised.value.metadata
+    assert (
+        "The campaign is COMPLETED; only one that is QUEUED or DIALING or RUNNING can be paused."
+        == raised.value.message
+    )
 
 
 def test_progress() -> None:

@@ -1,0 +1,306 @@
+"""How a campaign goes on: rules of retry, contacts that come while it runs, what each status allows, what can
+be done when it failed, deletion."""
+
+from collections import Counter
+from collections.abc import Awaitable
+from typing import Any
+
+import grpc
+
+from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2
+from tests.integration.campaigns.fake_calls import Script
+from tests.integration.campaigns.harness import Service, contacts_csv, refused
+from tests.support.waiting import eventually
+
+Campaign = campaigns_pb2.Campaign
+Rule = campaigns_pb2.RetryRule
+Policy = campaigns_pb2.RetryPolicy
+
+
+async def test_each_outcome_is_tried_again_by_its_own_rule(service: Service) -> None:
+    """CA-4: rules per outcome within one budget; what has no rule goes by the campaign's own fields."""
+    outcomes = {"0": "BUSY", "1": "NO_ANSWER", "2": "VOICEMAIL", "3": "CALL_SCREENING"}
+    service.calls.script = lambda request: Script(outcome=outcomes[request.customer_name.split()[1]])
+    policy = Policy(
+        rules=[
+            Rule(outcome=Rule.BUSY, max_retries=1, delay_seconds=0),
+            Rule(outcome=Rule.VOICEMAIL, max_retries=0),
+            Rule(outcome=Rule.CALL_SCREENING, delay_seconds=0),
+        ]
+    )
+    campaign = await service.campaign(contacts=4, max_attempts=3, retry_delay_seconds=0, retry_policy=policy)
+    assert policy == campaign.retry_policy
+    await service.start(campaign.id)
+
+    await service.until_status(campaign.id, "COMPLETED")
+
+    dials = Counter(call.request.customer_name for call in service.calls.calls.values())
+    assert {"Person 0": 2, "Person 1": 3, "Person 2": 1, "Person 3": 3} == dict(dials)
+    contacts = await service.contacts(campaign.id)
+    assert [("BUSY", 2), ("NO_ANSWER", 3), ("VOICEMAIL", 1), ("CALL_SCREENING", 3)] == [
+        (one.reason, one.attempts) for one in contacts
+    ]
+
+
+async def test_changed_rules_apply_to_whoever_waits(service: Service) -> None:
+    """CA-4, CA-2: a wait of a day that is made none is over at once; one outcome less is given up."""
+    outcomes = {"0": "BUSY", "1": "NO_ANSWER"}
+    service.calls.script = lambda request: Script(outcome=outcomes[request.customer_name.split()[1]])
+    campaign = await service.campaign(contacts=2, max_attempts=2, retry_delay_seconds=86400)
+    await service.start(campaign.id)
+
+    async def both_wait() -> bool:
+        return all(one.HasField("next_attempt_at") for one in await service.contacts(campaign.id))
+
+    await eventually(both_wait)
+    rules = [Rule(outcome=Rule.BUSY, delay_seconds=0), Rule(outcome=Rule.NO_ANSWER, max_retries=0)]
+    await service.update(campaign.id, retry_policy=Policy(rules=rules))
+
+    await service.until_status(campaign.id, "COMPLETED")
+    contacts = await service.contacts(campaign.id)
+    assert [("BUSY", 2), ("NO_ANSWER", 1)] == [(one.reason, one.attempts) for one in contacts]
+
+
+async def test_what_makes_no_sense_is_refused(service: Service) -> None:
+    """CA-2, CA-4: rules, and a campaign of batches that shall wait for contacts."""
+    for rules in (
+        [Rule(outcome=Rule.BUSY), Rule(outcome=Rule.BUSY)],
+        [Rule(max_retries=1)],
+        [Rule(outcome=Rule.BUSY, max_retries=10)],
+        [Rule(outcome=Rule.BUSY, delay_seconds=-1)],
+        [Rule(outcome=Rule.BUSY, dayparts=[Rule.DAYPART_UNSPECIFIED])],
+        [Rule(outcome=Rule.BUSY, dayparts=[Rule.MORNING, Rule.MORNING])],
+    ):
+        refusal = await refused(service.campaign(retry_policy=Policy(rules=rules)))
+        assert (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT") == (refusal.code, refusal.reason)
+
+    refusal = await refused(service.campaign(auto_enroll=True, mode=Campaign.BATCH))
+    assert grpc.StatusCode.INVALID_ARGUMENT == refusal.code
+    campaign = await service.campaign(mode=Campaign.BATCH)
+    refusal = await refused(service.update(campaign.id, auto_enroll=True))
+    assert (grpc.StatusCode.FAILED_PRECONDITION, "CAMPAIGN_CANNOT_ENROLL") == (refusal.code, refusal.reason)
+
+
+async def test_what_was_not_made_uses_up_no_attempt(service: Service) -> None:
+    """CA-4: a call refused for want of a line, and one whose placement was never found after a crash."""
+    refusals = [
+        Script(result="REFUSED", reason="NO_LINE_FREE", infrastructure=True),
+        Script(result="REFUSED", reason="RATE_LIMITED", infrastructure=True),
+    ]
+    service.calls.script = lambda _: refusals.pop() if refusals else Script()
+    campaign = await service.campaign(contacts=1, max_attempts=1)
+    await service.start(campaign.id)
+
+    done = await service.until_status(campaign.id, "COMPLETED")
+
+    [contact] = await service.contacts(campaign.id)
+    assert (1, "HUMAN", 1) == (contact.attempts, contact.reason, done.stats.attempts)
+    assert 3 == len(await service.attempts(campaign.id))
+
+
+async def test_a_campaign_that_enrolls_calls_whoever_is_added_and_never_completes(service: Service) -> None:
+    """CA-2: contacts that come by a request or a file while it runs are called at once."""
+    campaign = await service.campaign(auto_enroll=True, cap=2)
+    started = await service.start(campaign.id)
+    assert (Campaign.QUEUED, True) == (started.status, started.auto_enroll)
+
+    added = await service.add_contacts(campaign.id, "514 555 0101", "5145550101", "911", "+33612345678")
+    assert (2, 1, [(3, "phone")]) == (
+        added.accepted,
+        added.duplicates,
+        [(one.row, one.field) for one in added.rejected],
+    )
+    await service.until(lambda: len(service.calls.calls) == 2)
+    await service.load(campaign.id, contacts_csv(3, first=15145559000))
+    await service.until(lambda: len(service.calls.calls) == 5)
+
+    async def all_done() -> bool:
+        return (await service.get(campaign.id)).stats.pending == 0
+
+    await eventually(all_done)
+    assert Campaign.RUNNING == (await service.get(campaign.id)).status
+
+    ended = await service.update(campaign.id, auto_enroll=False)
+    assert Campaign.COMPLETED == ended.status
+    refusal = await refused(service.add_contacts(campaign.id, "+15145550199"))
+    assert (grpc.StatusCode.FAILED_PRECONDITION, "COMPLETED") == (refusal.code, refusal.metadata["status"])
+
+
+async def test_a_failed_campaign_goes_on_with_another_assistant(service: Service) -> None:
+    """CA-2: FAILED when its assistant is gone; set another one, resume."""
+    gone = Script(result="REFUSED", reason="ASSISTANT_NOT_FOUND", infrastructure=True)
+    first, second = await service.assistant(), await service.assistant(name="Another")
+    service.calls.script = lambda request: (
+        gone if request.provider_assistant_id == first.provider_assistant_id else Script()
+    )
+    campaign = await service.campaign(contacts=3, cap=1, assistant_id=first.id)
+    await service.start(campaign.id)
+    failed = await service.until_status(campaign.id, "FAILED")
+    assert "ASSISTANT_NOT_FOUND" == failed.failure_reason
+
+    await service.assistants.DeleteAssistant(
+        assistants_pb2.DeleteAssistantRequest(id=first.id), metadata=service.metadata()
+    )
+    refusal = await refused(service.resume(campaign.id))
+    assert (grpc.StatusCode.FAILED_PRECONDITION, "CAMPAIGN_ASSISTANT_GONE") == (refusal.code, refusal.reason)
+    assert "set another one" in refusal.message
+
+    await service.update(campaign.id, assistant_id=second.id)
+    resumed = await service.resume(campaign.id)
+    assert ("", second.id) == (resumed.failure_reason, resumed.assistant_id)
+    done = await service.until_status(campaign.id, "COMPLETED")
+    assert (3, 3) == (done.stats.attempts, done.stats.by_status["ENDED"])
+
+
+async def test_each_status_says_what_it_does_not_allow_and_why(service: Service) -> None:
+    """CA-2: start twice, pause a finished one, change the assistant after the start."""
+    service.calls.script = lambda _: Script(seconds=None)
+    campaign = await service.campaign(contacts=1)
+    other = await service.assistant(name="Another")
+    refusals: list[tuple[Awaitable[Any], str, str]] = [
+        (service.pause(campaign.id), "CREATED", "QUEUED or DIALING or RUNNING can be paused"),
+        (service.resume(campaign.id), "CREATED", "PAUSED or FAILED can be resumed"),
+    ]
+    for call, status, words in refusals:
+        await _wrong_status(call, status, words)
+    await service.update(campaign.id, assistant_id=other.id, phone_number_id="phone-2")
+    await service.start(campaign.id)
+    await service.until_status(campaign.id, "DIALING")
+    assert ["phone-2"] == [call.request.phone_number_id for call in service.calls.calls.values()]
+
+    refusals = [
+        (service.start(campaign.id), "DIALING", "only one that is CREATED can be started"),
+        (service.resume(campaign.id), "DIALING", "can be resumed"),
+        (service.delete(campaign.id), "DIALING", "can be deleted"),
+        (service.update(campaign.id, assistant_id=other.id), "DIALING", "given another assistant"),
+        (service.update(campaign.id, phone_number_id="p"), "DIALING", "given another phone number"),
+    ]
+    for call, status, words in refusals:
+        await _wrong_status(call, status, words)
+    await service.pause(campaign.id)
+    await _wrong_status(service.pause(campaign.id), "PAUSED", "can be paused")
+    await _wrong_status(service.start(campaign.id), "PAUSED", "can be started")
+    await service.cancel(campaign.id)
+    refusals = [
+        (service.pause(campaign.id), "CANCELED", "can be paused"),
+        (service.start(campaign.id), "CANCELED", "can be started"),
+        (service.resume(campaign.id), "CANCELED", "can be resumed"),
+        (service.cancel(campaign.id), "CANCELED", "can be canceled"),
+        (service.update(campaign.id, cap=3), "CANCELED", "can be changed"),
+        (service.load(campaign.id, contacts_csv(1)), "CANCELED", "given contacts"),
+    ]
+    for call, status, words in refusals:
+        await _wrong_status(call, status, words)
+
+
+async def test_a_campaign_is_deleted_when_its_calls_are_over(service: Service) -> None:
+    """CA-2: from all lists, but not before its calls have ended."""
+    service.calls.script = lambda _: Script(seconds=None)
+    campaign = await service.campaign(contacts=2, cap=1)
+    await service.start(campaign.id)
+    await service.until_status(campaign.id, "DIALING")
+    await service.cancel(campaign.id)
+
+    refusal = await refused(service.delete(campaign.id))
+    assert ("CAMPAIGN_HAS_OPEN_CALLS", "1") == (refusal.reason, refusal.metadata["open_calls"])
+    [call_id] = service.calls.calls
+    await service.calls.end(call_id)
+
+    async def deleted() -> bool:
+        try:
+            await service.delete(campaign.id)
+        except grpc.aio.AioRpcError:
+            return False
+        return True
+
+    await eventually(deleted)
+    for call in (service.get(campaign.id), service.contacts(campaign.id), service.delete(campaign.id)):
+        assert "CAMPAIGN_NOT_FOUND" == (await refused(call)).reason
+    listed = await service.campaigns.ListCampaigns(
+        campaigns_pb2.ListCampaignsRequest(), metadata=service.metadata()
+    )
+    assert [] == list(listed.campaigns)
+    # What is told of it afterwards is still taken.
+    await service.calls.report(call_id)
+
+    async def reported() -> bool:
+        [row] = await service.database.fetch("SELECT cost_usd FROM campaigns.attempts")
+        return row["cost_usd"] is not None
+
+    await eventually(reported)
+
+
+async def test_an_import_is_taken_back(service: Service) -> None:
+    """CA-1: who was not dialed goes, who was dialed is told; a corrected file brings them again."""
+    service.calls.script = lambda _: Script(seconds=None)
+    campaign = await service.campaign(cap=1)
+    good = await service.load(campaign.id, contacts_csv(2))
+    bad = await service.load(campaign.id, contacts_csv(4, first=15145559000) + b"Nobody,,12\n")
+    await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.active) == 1)
+
+    undone = await service.undo(campaign.id, bad.import_id)
+    assert (4, 0, 0) == (undone.undo.removed, undone.undo.withdrawn, undone.undo.kept)
+    assert [(6, "phone", "12")] == [(one.row, one.field, one.value) for one in undone.rejected]
+    assert undone == await service.undo(campaign.id, bad.import_id)
+    partly = await service.undo(campaign.id, good.import_id)
+    assert (1, 0, 1) == (partly.undo.removed, partly.undo.withdrawn, partly.undo.kept)
+    found = await service.get(campaign.id)
+    assert (1, 1, 1) == (found.total_contacts, found.stats.contacts, len(await service.contacts(campaign.id)))
+
+    again = await service.load(campaign.id, contacts_csv(4, first=15145559000))
+    assert (4, 0) == (again.accepted, again.duplicates)
+    newest, *_, oldest = await service.imports(campaign.id, page_size=1)
+    assert (again.import_id, good.import_id) == (newest.id, oldest.id)
+    assert [] == list(newest.rejected)
+    missing = await refused(service.undo(campaign.id, campaign.id))
+    assert (grpc.StatusCode.NOT_FOUND, "IMPORT_NOT_FOUND") == (missing.code, missing.reason)
+
+
+async def test_who_had_a_decision_on_record_is_withdrawn_and_may_come_again(service: Service) -> None:
+    """CA-1: a contact whose call was refused for want of a line was never dialed; its verdict stays."""
+    service.calls.script = lambda _: Script(result="REFUSED", reason="NO_LINE_FREE", infrastructure=True)
+    campaign = await service.campaign(contacts=2, cap=1)
+    await service.start(campaign.id)
+
+    async def refused_once() -> bool:
+        return bool(await service.attempts(campaign.id))
+
+    await eventually(refused_once)
+    await service.pause(campaign.id)
+    [found] = await service.imports(campaign.id)
+
+    undone = (await service.undo(campaign.id, found.id)).undo
+    assert (1, 1, 0) == (undone.removed, undone.withdrawn, undone.kept)
+    assert Campaign.COMPLETED == (await service.get(campaign.id)).status
+    [contact] = await service.contacts(campaign.id)
+    assert (campaigns_pb2.Contact.SKIPPED, "IMPORT_UNDONE") == (contact.status, contact.reason)
+
+
+async def test_a_campaign_waits_for_a_quiet_line(service: Service) -> None:
+    """CA-7: it dials only when nobody else is on its number; its own calls do not count."""
+    service.calls.script = lambda _: Script(seconds=None)
+    service.calls.others_on_line = 1
+    quiet = await service.campaign(contacts=2, cap=2, line_quiet=True)
+    other = await service.campaign(contacts=1, first=15145559000, phone_number_id="phone-2")
+    await service.start(quiet.id)
+    await service.start(other.id)
+    await service.until(lambda: len(service.calls.requests) == 1)
+    assert [other.id] == [call.request.campaign_id for call in service.calls.calls.values()]
+
+    service.calls.others_on_line = 0
+    # The end of any call is a reason to look again.
+    await service.calls.end(service.calls.requests[0])
+
+    await service.until(lambda: len(service.calls.requests) == 3)
+    assert (await service.update(quiet.id, line_quiet=False)).line_quiet is False
+
+
+async def _wrong_status(call: Awaitable[Any], status: str, words: str) -> None:
+    refusal = await refused(call)
+    assert (grpc.StatusCode.FAILED_PRECONDITION, "CAMPAIGN_WRONG_STATUS", status) == (
+        refusal.code,
+        refusal.reason,
+        refusal.metadata["status"],
+    )
+    assert words in refusal.message
