@@ -13,7 +13,7 @@ from callplane.gateway.v2 import gateway_pb2_grpc
 from libs import pg
 from libs.loops import Loop
 from libs.outbox import EventServicer
-from libs.pg import Pool, Wakeup
+from libs.pg import Lease, Pool, Wakeup
 from libs.rpc import Peer, PrincipalSigner, RunningServer
 from libs.rpc import serving as serving_rpc
 from libs.vault import Vault
@@ -34,6 +34,7 @@ from services.gateway.http.vapi_webhooks import VapiWebhooks
 from services.gateway.notify_client import NotifyClient
 from services.gateway.operations.admission import Admission
 from services.gateway.operations.answers import DEADLINE_SECONDS, Answers
+from services.gateway.operations.holding import HeldWebhooks
 from services.gateway.operations.intake import Intake
 from services.gateway.operations.invalidation import Invalidation
 from services.gateway.operations.sources import Directory
@@ -77,17 +78,22 @@ async def running(config: Config) -> AsyncIterator[Running]:
         peers = _peers(stack, config, signer)
         directory = Directory(worker_pool, vault)
         admission = Admission(worker_pool, hourly=config.rate_limit_enabled)
-        intake = Intake(IngestClient(peers.calls).ingest, queue_max=config.intake_queue_max)
+        ingest = IngestClient(peers.calls).ingest
+        intake = Intake(ingest, queue_max=config.intake_queue_max)
+        held = HeldWebhooks(worker_pool, vault, ingest)
         events = EventServicer(worker_pool, schema=_SERVICE)
         changed = Wakeup(worker_pool, channel=CHANNEL)
         invalidation = Invalidation(changed, [directory.clear, admission.clear])
         usage = Loop("gateway usage", admission.flush, interval_seconds=_USAGE_SECONDS)
+        forwarder = _forwarder(held, worker_pool, interval_seconds=config.forward_seconds)
         health = Health(_checks(pool, peers))
 
         # What stops last stands first: requests in progress need the intake, and their usage is written
         # after them.
         stack.push_async_callback(_flush, admission)
-        await _background(stack, intake.run, events.run, changed.run, invalidation.run, usage.run)
+        await _background(
+            stack, intake.run, events.run, changed.run, invalidation.run, usage.run, forwarder.run
+        )
         rpc = await stack.enter_async_context(
             serving_rpc(
                 listen=config.listen,
@@ -100,7 +106,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
         authorization = Authorization(admission, signer=signer, internal_methods=descriptors.internal_methods)
         authz_port = await stack.enter_async_context(serving_http(authorization, listen=config.authz_listen))
         notify = NotifyClient(peers.notify)
-        answers = Answers(AnswerClient(peers.answers, deadline_seconds=DEADLINE_SECONDS).answer)
+        answers = Answers(AnswerClient(peers.answers, deadline_seconds=DEADLINE_SECONDS).answer, held.hold)
         public = applications.public(
             vapi=VapiWebhooks(directory, intake, answers),
             twilio=TwilioWebhooks(directory, notify, intake, public_url=config.public_url),
@@ -115,6 +121,11 @@ async def running(config: Config) -> AsyncIterator[Running]:
             yield Running(port=rpc.port, http_port=http_port, authz_port=authz_port)
         finally:
             await _set_serving(rpc, health, serving=False)
+
+
+def _forwarder(held: HeldWebhooks, pool: Pool, *, interval_seconds: float) -> Loop:
+    lease = Lease(pool, schema=_SERVICE, name="held webhooks", ttl_seconds=15.0)
+    return Loop("held webhooks", held.step, interval_seconds=interval_seconds, lease=lease)
 
 
 async def _set_serving(rpc: RunningServer, health: Health, *, serving: bool) -> None:

@@ -35,6 +35,8 @@ class Config:
     worker_pool_size_max: int = 10
     # Webhooks that may wait to be stored; more are refused and come again.
     intake_queue_max: int = 2000
+    # How often webhooks that were answered without `calls` are offered to it.
+    forward_seconds: float = 5.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Config":
@@ -61,6 +63,7 @@ class Config:
             intake_queue_max=env.integer(
                 "GATEWAY_INTAKE_QUEUE_MAX", default=2000, minimum=1, maximum=100_000
             ),
+            forward_seconds=env.number("GATEWAY_FORWARD_SECONDS", default=5.0, minimum=0.05, maximum=60.0),
         )
         if config.public_url and not _is_origin(config.public_url):
             env.problem("GATEWAY_PUBLIC_URL", "must be http(s)://host[:port] without a path")

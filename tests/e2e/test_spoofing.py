@@ -38,6 +38,7 @@ class Twilio:
             "Content-Type: application/x-www-form-urlencoded",
             f"Content-Length: {len(body)}",
             f"X-Twilio-Signature: {self.signature(signed_url, fields)}",
+            "Connection: close",
             *headers,
         )
         return await exchange(self.port, request, [body], silence_seconds=0.5)

@@ -43,7 +43,8 @@ def plain(size_bytes: int) -> Iterable[bytes]:
 async def exchange(
     port: int, request: bytes, body: Iterable[bytes] = (), *, silence_seconds: float = 1.0, end: bool = False
 ) -> Exchange:
-    """Sends and listens at the same time. `end` closes our side after the last byte."""
+    """Sends and listens at the same time. `end` closes our side after the last byte. Who has not answered yet
+    may be silent for four times as long."""
     async with asyncio.timeout(_SECONDS_MAX):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request)
@@ -76,12 +77,14 @@ async def _heard(
     reader: asyncio.StreamReader, sending: "asyncio.Task[int]", *, silence_seconds: float
 ) -> AsyncIterator[bytes]:
     """Until the server hangs up, or says nothing for so long after we have sent everything."""
+    answered, silent = False, 0
     while True:
         try:
             async with asyncio.timeout(silence_seconds):
                 part = await reader.read(_CHUNK_BYTES)
         except TimeoutError:
-            if sending.done():
+            silent += 1
+            if sending.done() and silent >= (1 if answered else 4):
                 return
             continue
         except ConnectionError:
@@ -90,4 +93,5 @@ async def _heard(
             return
         if not part:
             return
+        answered, silent = answered or not part.startswith(b"HTTP/1.1 100 ") or b"HTTP/1.1" in part[1:], 0
         yield part

@@ -17,6 +17,7 @@ _fallbacks = telemetry.meter().create_counter(
 )
 
 Ask = Callable[[IncomingEvent], Awaitable[bytes]]
+Hold = Callable[[IncomingEvent], Awaitable[None]]
 
 # The provider gives an assistant-request 7.5 seconds end to end.
 DEADLINE_SECONDS: Final = 3.0
@@ -24,10 +25,12 @@ _CONCURRENT_MAX: Final = 100
 
 
 class Answers:
-    """Its own bulkhead: it never queues behind webhooks that are only stored."""
+    """Its own bulkhead: it never queues behind webhooks that are only stored. What `ask` does not answer goes
+    to `hold`."""
 
-    def __init__(self, ask: Ask, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, ask: Ask, hold: Hold, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self._ask = ask
+        self._hold = hold
         self._deadline_seconds = deadline_seconds
         self._places = asyncio.Semaphore(_CONCURRENT_MAX)
 
@@ -41,4 +44,6 @@ class Answers:
             reason = exc.reason if isinstance(exc, ServiceError) else "DEADLINE_EXCEEDED"
             _fallbacks.add(1, {"type": message_type})
             _log.warning("fixed answer given", message_type=message_type, reason=reason)
+            # Before the answer: what is answered is not sent again.
+            await self._hold(event)
             return fallbacks.answer(message_type, event.body, default_assistant_id=event.default_assistant_id)

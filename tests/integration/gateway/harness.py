@@ -41,6 +41,8 @@ def config(database: Database, peers: Peers, **changes: Any) -> Config:
         "calls_address": peers.address("calls"),
         "campaigns_address": peers.address("campaigns"),
         "notify_address": peers.address("notify"),
+        # What one test leaves behind must not reach the next one's `calls`.
+        "forward_seconds": 3600.0,
     }
     return Config(**{**settings, **changes})
 

@@ -276,7 +276,7 @@ async def test_every_tenant_table_is_closed_by_row_level_security(database: Data
         """
     )
 
-    assert {"organizations", "api_keys", "api_key_usage", "sources", "outbox"} == {
+    assert {"organizations", "api_keys", "api_key_usage", "sources", "outbox", "held_webhooks"} == {
         row["relname"] for row in rows
     }
     assert all(row["closed"] and row["policies"] == 2 for row in rows)
