@@ -19,6 +19,9 @@ from services.campaigns import consumers
 from services.campaigns.calls_client import CallsClient
 from services.campaigns.config import Config
 from services.campaigns.dispatcher import Dispatcher
+from services.campaigns.operations.assistant_discovery import AssistantDiscovery
+from services.campaigns.operations.assistant_keeping import AssistantKeeping
+from services.campaigns.operations.assistant_writing import AssistantWriting
 from services.campaigns.operations.assistants import Assistants
 from services.campaigns.operations.campaigns import Campaigns
 from services.campaigns.operations.checking import Checking
@@ -28,12 +31,19 @@ from services.campaigns.operations.dialing import Dialing
 from services.campaigns.operations.following import Patience
 from services.campaigns.operations.idempotency import IdempotencyKeys
 from services.campaigns.operations.slot_keeping import SlotKeeping
-from services.campaigns.reconciler import housekeeper, reconciler, slot_keeper
+from services.campaigns.reconciler import (
+    assistant_checker,
+    assistant_cleaner,
+    housekeeper,
+    reconciler,
+    slot_keeper,
+)
 from services.campaigns.rpc.assistants import AssistantServicer
 from services.campaigns.rpc.campaigns import CampaignServicer
 from services.campaigns.rpc.contacts import ContactServicer
 
 SERVICE = "campaigns"
+_LEASE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class _Loops:
     consumers: tuple[Consumer, ...]
     events: EventServicer
     keys: IdempotencyKeys
+    assistants: tuple[Loop, ...]
 
     def coroutines(self) -> list[Coroutine[Any, Any, None]]:
         return [
@@ -59,6 +70,7 @@ class _Loops:
             *(consumer.run() for consumer in self.consumers),
             self.events.run(),
             housekeeper(self.keys).run(),
+            *(loop.run() for loop in self.assistants),
         ]
 
 
@@ -145,6 +157,31 @@ def _loops(
         ),
         events=EventServicer(workers, schema=SERVICE),
         keys=IdempotencyKeys(workers),
+        assistants=_assistant_loops(config, workers, calls),
+    )
+
+
+def _assistant_loops(config: Config, workers: pg.Pool, calls: CallsClient) -> tuple[Loop, ...]:
+    keeping = AssistantKeeping(
+        workers,
+        calls,
+        check_seconds=config.assistant_check_seconds,
+        ephemeral_seconds=config.ephemeral_seconds,
+    )
+
+    def lease(name: str) -> pg.Lease:
+        return pg.Lease(workers, schema=SERVICE, name=name, ttl_seconds=_LEASE_SECONDS)
+
+    return (
+        assistant_checker(
+            keeping,
+            # Often enough that a missing one is looked for again in time.
+            interval_seconds=config.assistant_check_seconds / 20,
+            lease=lease("assistant_checker"),
+        ),
+        assistant_cleaner(
+            keeping, interval_seconds=config.ephemeral_seconds / 20, lease=lease("assistant_cleaner")
+        ),
     )
 
 
@@ -158,7 +195,9 @@ def _register(
     loops: _Loops,
 ) -> None:
     wake = loops.dispatcher.wake
-    assistants = AssistantServicer(Assistants(requests, calls))
+    assistants = AssistantServicer(
+        Assistants(requests, calls), AssistantWriting(requests, calls), AssistantDiscovery(requests, calls)
+    )
     campaigns = CampaignServicer(
         Campaigns(requests, wake_dispatcher=wake),
         ContactFiles(requests, wake_dispatcher=wake),

@@ -52,6 +52,8 @@ class CallsClient:
             phone_number_id=dial.phone_number_id,
             campaign_id=str(dial.campaign_id),
             contact_id=str(dial.contact_id),
+            max_duration_seconds=dial.max_duration_seconds,
+            assistant_overrides=struct(dial.assistant_overrides) if dial.assistant_overrides else None,
         )
         metadata = self._peer.metadata(dial.org_id)
         try:
@@ -126,9 +128,26 @@ class CallsClient:
                 )
         return _assistant(updated)
 
+    async def list_assistants(
+        self, *, org_id: UUID, page_size: int, page_token: str
+    ) -> tuple[list[ProviderAssistant], str]:
+        """A page, and the token of the next one, empty after the last."""
+        request = provider_pb2.ListProviderAssistantsRequest(page_size=page_size, page_token=page_token)
+        async with self._directory.guard():
+            with peer_errors():
+                page = await self._assistants.ListProviderAssistants(
+                    request, timeout=_ASSISTANT_SECONDS, metadata=self._peer.metadata(org_id)
+                )
+        return [_assistant(one) for one in page.assistants], page.next_page_token
+
 
 def _assistant(message: provider_pb2.ProviderAssistant) -> ProviderAssistant:
-    return ProviderAssistant(id=message.id, name=message.name, config=to_dict(message.config))
+    return ProviderAssistant(
+        id=message.id,
+        name=message.name,
+        config=to_dict(message.config),
+        updated_at=moment(message.updated_at) if message.HasField("updated_at") else None,
+    )
 
 
 def _refusal(exc: ServiceError) -> Placement:

@@ -32,6 +32,10 @@ class Config:
     lost_seconds: float = 1800.0
     reconcile_seconds: float = 5.0
     slots_seconds: float = 60.0
+    # How often each assistant is looked for at the provider.
+    assistant_check_seconds: float = 900.0
+    # How old, and how long out of use, an ephemeral assistant is when it is deleted.
+    ephemeral_seconds: float = 86400.0
     database_connections_max: int = 10
 
     @classmethod
@@ -63,6 +67,12 @@ class Config:
             slots_seconds=reader.number("CAMPAIGNS_SLOTS_SECONDS", default=60.0, minimum=0.1, maximum=3600.0),
             reconcile_seconds=reader.number(
                 "CAMPAIGNS_RECONCILE_SECONDS", default=5.0, minimum=0.1, maximum=600.0
+            ),
+            assistant_check_seconds=reader.number(
+                "CAMPAIGNS_ASSISTANT_CHECK_SECONDS", default=900.0, minimum=1.0, maximum=86400.0
+            ),
+            ephemeral_seconds=reader.number(
+                "CAMPAIGNS_EPHEMERAL_SECONDS", default=86400.0, minimum=1.0, maximum=2592000.0
             ),
             database_connections_max=reader.integer(
                 "CAMPAIGNS_DATABASE_CONNECTIONS_MAX", default=10, minimum=3, maximum=100

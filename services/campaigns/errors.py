@@ -2,6 +2,8 @@
 
     ServiceError
       AssistantNotFound  AssistantInactive  AssistantInUse  AssistantAlreadyExists  AssistantIsTemplate
+      AssistantVersionNotFound  AssistantConfigInvalid  AssistantDrifted  AssistantBeingChanged
+      AssistantFieldsNotRemovable  AssistantGone
       CampaignNotFound   CampaignWrongStatus  CampaignEmpty  CampaignHasOpenCalls  CampaignCannotEnroll
       CampaignAssistantGone  ImportNotFound
       ContactsFileInvalid  ContactsFileTooLarge
@@ -108,3 +110,45 @@ class ContactsFileTooLarge(ServiceError):
 
     kind = Kind.EXHAUSTED
     reason = "CONTACTS_FILE_TOO_LARGE"
+
+
+class AssistantVersionNotFound(ServiceError):
+    """The assistant has no such version."""
+
+    kind = Kind.MISSING
+    reason = "ASSISTANT_VERSION_NOT_FOUND"
+
+
+class AssistantConfigInvalid(ServiceError):
+    """The configuration breaks rules of the provider."""
+
+    kind = Kind.BAD_INPUT
+    reason = "ASSISTANT_CONFIG_INVALID"
+
+
+class AssistantDrifted(ServiceError):
+    """Somebody changed the assistant at the provider."""
+
+    kind = Kind.WRONG_STATE
+    reason = "ASSISTANT_DRIFTED"
+
+
+class AssistantBeingChanged(ServiceError):
+    """Another change of the assistant is on its way to the provider; try again in a moment."""
+
+    kind = Kind.LOST_RACE
+    reason = "ASSISTANT_BEING_CHANGED"
+
+
+class AssistantFieldsNotRemovable(ServiceError):
+    """The provider keeps fields of the assistant once they are set."""
+
+    kind = Kind.WRONG_STATE
+    reason = "ASSISTANT_FIELDS_NOT_REMOVABLE"
+
+
+class AssistantGone(ServiceError):
+    """The provider does not have the assistant any more."""
+
+    kind = Kind.WRONG_STATE
+    reason = "ASSISTANT_GONE"

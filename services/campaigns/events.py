@@ -1,5 +1,6 @@
 """What campaigns tells the other services, as entries of its outbox."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from google.protobuf import any_pb2
@@ -7,6 +8,7 @@ from google.protobuf.message import Message
 
 from callplane.events.v1 import events_pb2
 from libs.outbox import NewEvent
+from services.campaigns.domain.assistants import ExistenceCheck
 from services.campaigns.domain.campaigns import Campaign, Status
 from services.campaigns.domain.contacts import Contact
 
@@ -20,6 +22,16 @@ def campaign_started(campaign: Campaign, *, status: Status) -> NewEvent:
 def campaign_completed(campaign: Campaign) -> NewEvent:
     data = events_pb2.CampaignCompleted(campaign=_snapshot(campaign, Status.COMPLETED))
     return _event("callplane.campaign.completed.v1", campaign.id, campaign.org_id, data)
+
+
+def assistant_gone(check: ExistenceCheck, *, failed: Sequence[UUID]) -> NewEvent:
+    """`failed` are the campaigns that had started with it and were not over."""
+    data = events_pb2.AssistantGone(
+        assistant_id=str(check.assistant_id),
+        provider_assistant_id=check.provider_assistant_id,
+        failed_campaign_ids=[str(campaign_id) for campaign_id in failed],
+    )
+    return _event("callplane.assistant.gone.v1", check.assistant_id, check.org_id, data)
 
 
 def contact_skipped(contact: Contact, *, reason: str) -> NewEvent:

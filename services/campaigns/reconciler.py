@@ -1,9 +1,11 @@
-"""The loops that put right what was left behind: lost intents, unknown placements, silent calls; slots."""
+"""The loops that put right what was left behind: lost intents, unknown placements, silent calls; slots;
+assistants."""
 
 from collections.abc import Callable
 
 from libs.loops import Loop
 from libs.pg import Lease, Pool
+from services.campaigns.operations.assistant_keeping import AssistantKeeping
 from services.campaigns.operations.checking import Checking
 from services.campaigns.operations.following import SCHEMA
 from services.campaigns.operations.idempotency import IdempotencyKeys
@@ -38,6 +40,16 @@ def slot_keeper(
 
     lease = Lease(pool, schema=SCHEMA, name="slot keeper", ttl_seconds=_LEASE_SECONDS)
     return Loop("slot keeper", step, interval_seconds=interval_seconds, lease=lease)
+
+
+def assistant_checker(keeping: AssistantKeeping, *, interval_seconds: float, lease: Lease) -> Loop:
+    """Asks the provider whether it still has what the directory has."""
+    return Loop("assistant_checker", keeping.check_due, interval_seconds=interval_seconds, lease=lease)
+
+
+def assistant_cleaner(keeping: AssistantKeeping, *, interval_seconds: float, lease: Lease) -> Loop:
+    """Deletes ephemeral assistants that nobody needs any more."""
+    return Loop("assistant_cleaner", keeping.delete_ephemeral, interval_seconds=interval_seconds, lease=lease)
 
 
 def housekeeper(keys: IdempotencyKeys) -> Loop:

@@ -1,4 +1,4 @@
-"""Every requirement of intake, the record, rules, leads and the life of campaigns has a test with its id.
+"""Every requirement of intake, the record, rules, leads, assistants and campaigns has a test with its id.
 
 The id stands before a colon in the docstring of a test: "IN-5: ...", "B13, B14: ...".
 """
@@ -17,7 +17,8 @@ RULES = [f"RU-{number}" for number in range(1, 8)]
 # A campaign's life; who may be called when, its figures and its flags have rows of their own.
 CAMPAIGNS = [f"CA-{number}" for number in (1, 2, 3, 4, 7)]
 BAD_INPUT = [f"B{number}" for number in (1, 2, 3, 4, 13, 14, 16, 17, 26)]
-_ID = re.compile(r"\b(?:IN|RU|CA)-\d+\b|\bB\d+\b")
+ASSISTANTS = [f"AS-{number}" for number in range(1, 7)]
+_ID = re.compile(r"\b(?:IN|RU|AS|CA)-\d+\b|\bB\d+\b")
 
 
 def docstrings() -> Iterator[str]:
@@ -38,6 +39,6 @@ def ids() -> set[str]:
     return carried()
 
 
-@pytest.mark.parametrize("row", [*INTAKE, *RULES, *CAMPAIGNS, *BAD_INPUT])
+@pytest.mark.parametrize("row", [*INTAKE, *RULES, *ASSISTANTS, *CAMPAIGNS, *BAD_INPUT])
 def test_every_requirement_has_a_test_that_names_it(ids: set[str], row: str) -> None:
     assert row in ids

@@ -118,7 +118,11 @@ class FakeVoiceProvider:
         self._check_reachable()
         self._check_config(config)
         made = ProviderAssistant(
-            id=str(uuid4()), name=name, config=dict(config), updated_at=datetime.now(UTC)
+            id=str(uuid4()),
+            name=name,
+            config=dict(config),
+            updated_at=datetime.now(UTC),
+            created_at=datetime.now(UTC),
         )
         self.assistants[made.id] = made
         return made
@@ -128,6 +132,13 @@ class FakeVoiceProvider:
         if provider_assistant_id not in self.assistants:
             raise ProviderAssistantNotFound
         return self.assistants[provider_assistant_id]
+
+    async def list_assistants(self, *, limit: int, created_to: datetime | None) -> list[ProviderAssistant]:
+        self._check_reachable()
+        first = datetime.min.replace(tzinfo=UTC)
+        ages = {one.id: one.created_at or first for one in self.assistants.values()}
+        told = [one for one in self.assistants.values() if created_to is None or ages[one.id] <= created_to]
+        return sorted(told, key=lambda one: ages[one.id], reverse=True)[:limit]
 
     async def update_assistant(
         self, provider_assistant_id: str, *, name: str, config: Mapping[str, Any] | None

@@ -10,7 +10,7 @@ placed again.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -48,6 +48,8 @@ class PlacementOrder:
     # The account to call from; chosen by the phone number if none is named.
     provider_account_id: UUID | None = None
     max_duration_seconds: int = MAX_DURATION_SECONDS_DEFAULT
+    # Settings of the assistant that are different for this call, in the provider's words.
+    assistant_overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

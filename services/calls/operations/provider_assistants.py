@@ -2,12 +2,15 @@
 provider."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
-from services.calls.domain.assistants import ProviderAssistant
-from services.calls.errors import ProviderAssistantNotFound
+from services.calls.domain.assistants import ListPlace, ProviderAssistant
+from services.calls.errors import ProviderAssistantNotFound, ProviderUnavailable
 from services.calls.operations.voice_provider import AssistantProvider
+
+# Assistants of one millisecond; they have to fit into a page token.
+_SHOWN_MAX: Final = 60
 
 
 class AssistantProviders(Protocol):
@@ -39,6 +42,22 @@ class ProviderAssistants:
             org_id=org_id,
             account_id=account_id,
         )
+
+    async def list_page(
+        self, *, org_id: UUID, size: int, place: ListPlace
+    ) -> tuple[list[ProviderAssistant], ListPlace | None]:
+        """A page, and where the next one begins. The provider has no pages, only a time to list up to, at
+        which several assistants may stand."""
+        providers = await self._providers.every(org_id=org_id)
+        if place.account >= len(providers):
+            return [], None
+        limit = size + len(place.shown)
+        found = await providers[place.account].list_assistants(limit=limit, created_to=place.created_to)
+        page = [one for one in found if one.id not in place.shown]
+        if len(found) < limit:
+            more = place.account + 1 < len(providers)
+            return page, ListPlace(place.account + 1) if more else None
+        return page, _after(found, place)
 
     async def update(
         self,
@@ -72,3 +91,15 @@ class ProviderAssistants:
             except ProviderAssistantNotFound:
                 continue
         raise ProviderAssistantNotFound
+
+
+def _after(found: Sequence[ProviderAssistant], place: ListPlace) -> ListPlace:
+    reached = found[-1].created_at
+    if reached is None:
+        raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
+    shown = {one.id for one in found if one.created_at == reached}
+    if reached == place.created_to:
+        shown.update(place.shown)
+    if len(shown) > _SHOWN_MAX:
+        raise ProviderUnavailable(metadata={"cause": "LIST_TOO_LONG"})
+    return ListPlace(place.account, reached, tuple(sorted(shown)))

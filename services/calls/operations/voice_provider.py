@@ -1,6 +1,7 @@
 """What the operations ask of the voice provider, in the service's own terms."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from services.calls.domain.assistants import ProviderAssistant, ProviderPhoneNumber
@@ -28,6 +29,9 @@ class AssistantProvider(Protocol):
     async def create_assistant(self, *, name: str, config: Mapping[str, Any]) -> ProviderAssistant: ...
 
     async def get_assistant(self, provider_assistant_id: str) -> ProviderAssistant: ...
+
+    async def list_assistants(self, *, limit: int, created_to: datetime | None) -> list[ProviderAssistant]:
+        """Newest first, those of `created_to` included."""
 
     async def update_assistant(
         self, provider_assistant_id: str, *, name: str, config: Mapping[str, Any] | None

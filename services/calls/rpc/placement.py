@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 from callplane.calls.v2 import calls_pb2
 from libs.rpc import principal
+from libs.rpc.convert import to_dict
 from services.calls.domain.placement import MAX_DURATION_SECONDS_DEFAULT, Placement, PlacementOrder
 from services.calls.operations.placement import Placements
 
@@ -20,6 +21,7 @@ async def place_call(placements: Placements, request: calls_pb2.PlaceCallRequest
         campaign_id=request.campaign_id,
         contact_id=request.contact_id,
         provider_account_id=UUID(request.provider_account_id) if request.provider_account_id else None,
+        assistant_overrides=to_dict(request.assistant_overrides),
         max_duration_seconds=request.max_duration_seconds or MAX_DURATION_SECONDS_DEFAULT,
     )
     return order.call_id, await placements.place(order, org_id=principal().org_id)

@@ -7,9 +7,10 @@ import grpc.aio
 
 from callplane.calls.v2 import provider_pb2, provider_pb2_grpc
 from libs.environment import Secret
+from libs.errors import InvalidPageToken
 from libs.rpc import convert, pages, principal
 from services.calls.domain.accounts import AccessChange, ProviderAccount
-from services.calls.domain.assistants import ProviderAssistant
+from services.calls.domain.assistants import ListPlace, ProviderAssistant
 from services.calls.operations.accounts import Accounts
 from services.calls.operations.provider_assistants import ProviderAssistants
 from services.calls.rpc.documents import struct
@@ -117,6 +118,34 @@ class ProviderAssistantServicer(provider_pb2_grpc.ProviderAssistantServiceServic
             config=config,
         )
         return _assistant(updated)
+
+    async def ListProviderAssistants(
+        self, request: provider_pb2.ListProviderAssistantsRequest, context: _Context
+    ) -> provider_pb2.ListProviderAssistantsResponse:
+        found, following = await self._assistants.list_page(
+            org_id=principal().org_id, size=pages.size(request.page_size), place=_place(request.page_token)
+        )
+        return provider_pb2.ListProviderAssistantsResponse(
+            assistants=[_assistant(one) for one in found],
+            next_page_token=_token(following) if following else "",
+        )
+
+
+def _place(token: str) -> ListPlace:
+    values = pages.decode(token, size=3)
+    if not values:
+        return ListPlace()
+    account, created_to, shown = values
+    if not (account.isascii() and account.isdecimal() and len(account) < 6):
+        raise InvalidPageToken
+    return ListPlace(
+        int(account), pages.moment(created_to) if created_to else None, tuple(filter(None, shown.split(",")))
+    )
+
+
+def _token(place: ListPlace) -> str:
+    created_to = place.created_to.isoformat() if place.created_to else ""
+    return pages.encode([str(place.account), created_to, ",".join(place.shown)])
 
 
 def _id(text: str) -> UUID | None:

@@ -1,5 +1,6 @@
 """Assistants in Vapi's JSON: what we add to every one, and what never leaves this service again."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -82,7 +83,25 @@ def provider_assistant(document: Any) -> ProviderAssistant | None:
         name=name if isinstance(name, str) else "",
         config=_without_secrets(config, depth=0),
         updated_at=moment(document.get("updatedAt")),
+        created_at=moment(document.get("createdAt")),
     )
+
+
+def with_secrets_kept(body: Mapping[str, Any], *, present: Any) -> dict[str, Any]:
+    """The body of a change, with the secrets that what it replaces has at the provider. Vapi replaces an
+    object that is sent whole, and our copies of them have no secrets."""
+    known = present if isinstance(present, Mapping) else {}
+    own = ("server", "serverMessages", "name")
+    return {key: value if key in own else _with_secrets(value, known.get(key)) for key, value in body.items()}
+
+
+def overrides(wanted: Mapping[str, Any], *, server: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call's order may lay over its assistant; the rest of the call is ours to say."""
+    return {
+        **{key: value for key, value in wanted.items() if key not in _NOT_CONFIG},
+        "server": dict(server),
+        "serverMessages": list(SERVER_MESSAGES),
+    }
 
 
 def phone_number(document: Any) -> ProviderPhoneNumber | None:
@@ -94,6 +113,29 @@ def phone_number(document: Any) -> ProviderPhoneNumber | None:
         number=number if isinstance(number, str) else "",
         name=name if isinstance(name, str) else "",
     )
+
+
+def _with_secrets(wanted: Any, present: Any) -> Any:
+    if isinstance(wanted, Mapping) and isinstance(present, Mapping):
+        kept = {key: value for key, value in present.items() if key.lower() in _SECRET_KEYS}
+        changed = {
+            key: value if key in _SCHEMAS else _with_secrets(value, present.get(key))
+            for key, value in wanted.items()
+        }
+        return {**kept, **changed}
+    if isinstance(wanted, list) and isinstance(present, list):
+        known = {_identity(one): one for one in reversed(present)}
+        return [_with_secrets(one, known.get(_identity(one))) for one in wanted]
+    return wanted
+
+
+def _identity(value: Any) -> str:
+    """What a tool, a hook or a credential of a list is known by."""
+    if not isinstance(value, Mapping):
+        return ""
+    function = value.get("function")
+    named = function if isinstance(function, Mapping) else value
+    return json.dumps([value.get("type"), value.get("provider"), value.get("on"), named.get("name")])
 
 
 def _without_secrets(value: Any, *, depth: int) -> Any:

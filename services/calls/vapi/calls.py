@@ -1,6 +1,6 @@
 """Calls in Vapi's JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,10 +14,9 @@ from services.calls.domain.placement import (
 _NAME_LENGTH_MAX: Final = 40
 
 
-def order_body(
-    order: PlacementOrder, *, server: Mapping[str, Any], server_messages: Sequence[str]
-) -> dict[str, Any]:
-    """POST /call, with our webhook whatever the assistant has, so that no call of ours goes unheard.
+def order_body(order: PlacementOrder, *, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """POST /call. `overrides` have our webhook, whatever the assistant has, so that no call of ours goes
+    unheard.
 
     Our id goes out twice, as the name and as metadata: the provider takes no idempotency key,
     so this is how a call whose answer we never saw is found again. The longest duration lets the provider
@@ -34,10 +33,9 @@ def order_body(
         "phoneNumberId": order.phone_number_id,
         "customer": customer,
         "assistantOverrides": {
+            **overrides,
             "metadata": metadata,
             "maxDurationSeconds": _bounded_duration(order.max_duration_seconds),
-            "server": dict(server),
-            "serverMessages": list(server_messages),
         },
     }
 

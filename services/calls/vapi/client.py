@@ -72,7 +72,9 @@ class Vapi:
             method="POST",
             path="/call",
             route="/call",
-            body=calls.order_body(order, server=self._server(), server_messages=assistants.SERVER_MESSAGES),
+            body=calls.order_body(
+                order, overrides=assistants.overrides(order.assistant_overrides, server=self._server())
+            ),
             seconds_max=self._post_seconds_max,
             may_send=may_send,
             on_sent=on_sent,
@@ -156,15 +158,34 @@ class Vapi:
         path = f"/assistant/{_segment(provider_assistant_id)}"
         return _assistant(await self._read("get_assistant", path, route="/assistant/{id}"))
 
+    async def list_assistants(self, *, limit: int, created_to: datetime | None) -> list[ProviderAssistant]:
+        params = {"limit": str(limit)}
+        if created_to is not None:
+            params["createdAtLe"] = calls.timestamp(created_to)
+        request = Request(
+            operation="list_assistants",
+            method="GET",
+            path="/assistant",
+            route="/assistant",
+            params=params,
+            bytes_max=_LIST_BYTES_MAX,
+        )
+        document = _succeeded(await self._send(request)).document
+        if not isinstance(document, list):
+            raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
+        found = [_needed(assistants.provider_assistant(one)) for one in document]
+        return sorted(found, key=lambda one: (one.created_at is None, one.created_at), reverse=True)
+
     async def update_assistant(
         self, provider_assistant_id: str, *, name: str, config: Mapping[str, Any] | None
     ) -> ProviderAssistant:
-        """An empty name and an absent configuration stay as they are."""
-        body = (
-            {"name": name}
-            if config is None
-            else assistants.outgoing(config, name=name, server=self._server())
-        )
+        """An empty name and an absent configuration stay as they are. Secrets inside of what is replaced are
+        put back: nobody but the provider has them."""
+        body: Mapping[str, Any] = {"name": name}
+        if config is not None:
+            present = await self._assistant_document(provider_assistant_id)
+            outgoing = assistants.outgoing(config, name=name, server=self._server())
+            body = assistants.with_secrets_kept(outgoing, present=present)
         request = Request(
             operation="update_assistant",
             method="PATCH",
@@ -173,6 +194,13 @@ class Vapi:
             body={key: value for key, value in body.items() if value != ""},
         )
         return _assistant(await self._send(request))
+
+    async def _assistant_document(self, provider_assistant_id: str) -> Any:
+        path = f"/assistant/{_segment(provider_assistant_id)}"
+        answer = await self._read("get_assistant", path, route="/assistant/{id}")
+        if answer.status == 404:
+            raise ProviderAssistantNotFound
+        return _succeeded(answer).document
 
     async def get_phone_number(self, phone_number_id: str) -> ProviderPhoneNumber | None:
         path = f"/phone-number/{_segment(phone_number_id)}"

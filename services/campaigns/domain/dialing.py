@@ -1,6 +1,8 @@
 """A campaign that may dial, and a decided attempt on its way to `calls`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 
@@ -29,3 +31,7 @@ class Dial:
     provider_assistant_id: str
     phone_number_id: str
     traceparent: str
+    # The pinned version's; 0 if it leaves that to us.
+    max_duration_seconds: int
+    # What the pinned version has otherwise than the assistant has now.
+    assistant_overrides: Mapping[str, Any]

@@ -1,19 +1,35 @@
-"""The directory of assistants. The provider comes first, our record after; no transaction is open
-meanwhile."""
+"""The directory of assistants: looked at, added to, deleted from. The provider comes first, our record after;
+no transaction is open meanwhile. Changes of content are the business of `assistant_writing`."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
-from libs.errors import EtagMismatch, ServiceError
-from libs.pg import Pool, transaction
-from services.campaigns.domain.assistants import Assistant, AssistantChange, ProviderAssistant, Source
-from services.campaigns.errors import AssistantInUse, AssistantIsTemplate, AssistantNotFound
+from libs.errors import ServiceError
+from libs.pg import LostRace, Pool, transaction
+from services.campaigns.domain import assistant_config, drift
+from services.campaigns.domain.assistants import (
+    NAME_LENGTH_MAX,
+    Assistant,
+    AssistantChange,
+    AssistantVersion,
+    Content,
+    ProviderAssistant,
+    Source,
+)
+from services.campaigns.domain.templates import TEMPLATES
+from services.campaigns.errors import (
+    AssistantConfigInvalid,
+    AssistantInUse,
+    AssistantIsTemplate,
+    AssistantNotFound,
+)
 from services.campaigns.operations.idempotency import RequestKey, reserve
-from services.campaigns.store import assistants, campaigns, idempotency
+from services.campaigns.store import assistant_versions, assistants, campaigns, idempotency
 
 _NAMED_CAMPAIGNS_MAX = 10
-_NAME_LENGTH_MAX = 40
+_EXPORT_ROWS = 100
+_SEEDED_MAX = 10_000
 
 
 class AssistantProvider(Protocol):
@@ -27,6 +43,11 @@ class AssistantProvider(Protocol):
         self, provider_assistant_id: str, *, org_id: UUID, name: str | None, config: dict[str, object] | None
     ) -> ProviderAssistant: ...
 
+    async def list_assistants(
+        self, *, org_id: UUID, page_size: int, page_token: str
+    ) -> tuple[list[ProviderAssistant], str]:
+        """A page, and the token of the next one, empty after the last."""
+
 
 class Assistants:
     """`pool` is the request role's."""
@@ -34,97 +55,90 @@ class Assistants:
     def __init__(self, pool: Pool, provider: AssistantProvider) -> None:
         self._pool = pool
         self._provider = provider
+        # Organizations that are known to have the templates.
+        self._seeded: set[UUID] = set()
 
     async def get(self, assistant_id: UUID, *, org_id: UUID) -> Assistant:
         async with transaction(self._pool, org_id=org_id) as conn:
-            found = await assistants.find(conn, assistant_id)
-        return _existing(found)
+            return existing(await assistants.find(conn, assistant_id))
 
     async def list_after(
-        self, *, org_id: UUID, after: tuple[str, UUID] | None, active: bool | None, limit: int
-    ) -> list[Assistant]:
-        async with transaction(self._pool, org_id=org_id) as conn:
-            return await assistants.list_after(conn, after=after, active=active, limit=limit)
-
-    async def create(
         self,
         *,
         org_id: UUID,
-        name: str,
-        config: Mapping[str, Any],
+        after: tuple[str, UUID] | None,
+        limit: int,
+        active: bool | None = None,
+        source: Source | None = None,
+    ) -> list[Assistant]:
+        await self._seed(org_id)
+        async with transaction(self._pool, org_id=org_id) as conn:
+            return await assistants.list_after(conn, after=after, active=active, source=source, limit=limit)
+
+    async def list_versions(
+        self, assistant_id: UUID, *, org_id: UUID, before: int | None, limit: int
+    ) -> list[AssistantVersion]:
+        """Newest first."""
+        async with transaction(self._pool, org_id=org_id) as conn:
+            existing(await assistants.find(conn, assistant_id))
+            return await assistant_versions.list_before(conn, assistant_id, before=before, limit=limit)
+
+    async def export(self, *, org_id: UUID) -> AsyncIterator[list[Assistant]]:
+        """The whole directory in pieces; each is read in a transaction of its own."""
+        after = None
+        while page := await self.list_after(org_id=org_id, after=after, limit=_EXPORT_ROWS):
+            yield page
+            after = (page[-1].name, page[-1].id)
+
+    async def create(
+        self, content: Content, *, org_id: UUID, ephemeral: bool, request: RequestKey | None
+    ) -> Assistant:
+        check_config(content.config)
+        return await self._create_once(content, org_id=org_id, ephemeral=ephemeral, request=request)
+
+    async def clone(
+        self,
+        assistant_id: UUID,
+        change: AssistantChange,
+        *,
+        org_id: UUID,
         ephemeral: bool,
         request: RequestKey | None,
     ) -> Assistant:
-        if request is None:
-            return await self._create(
-                org_id=org_id, name=name, config=config, ephemeral=ephemeral, request=None
-            )
-        async with transaction(self._pool, org_id=org_id) as conn:
-            made = await reserve(conn, request, org_id=org_id)
-        if made is not None:
-            return await self.get(made, org_id=org_id)
-        try:
-            return await self._create(
-                org_id=org_id, name=name, config=config, ephemeral=ephemeral, request=request
-            )
-        except ServiceError:
-            async with transaction(self._pool, org_id=org_id) as conn:
-                await idempotency.release(conn, request.key)
-            raise
+        """A new assistant with the content of another one, as changed."""
+        check_config(change.config or {})
+        original = await self.get(assistant_id, org_id=org_id)
+        content = change.content(original.content)
+        return await self._create_once(content, org_id=org_id, ephemeral=ephemeral, request=request)
 
     async def import_from_provider(self, provider_assistant_id: str, *, org_id: UUID, name: str) -> Assistant:
         """A repeat refreshes the entry that is there."""
         found = await self._provider.get_assistant(provider_assistant_id, org_id=org_id)
-        wanted = (name or found.name or found.id)[:_NAME_LENGTH_MAX]
+        content = Content(imported_name(found, name), found.config)
         async with transaction(self._pool, org_id=org_id) as conn:
             known = await assistants.find_by_provider_id(conn, found.id)
             if known is None:
                 return await assistants.insert(
-                    conn, found, org_id=org_id, name=wanted, source=Source.IMPORTED, ephemeral=False
+                    conn, found, org_id=org_id, name=content.name, source=Source.IMPORTED, ephemeral=False
                 )
-            if (known.name, dict(known.config)) == (wanted, dict(found.config)):
+            if _is_as(known, content, at_provider=found.content):
                 return known
             refreshed = await assistants.update(
-                conn, known.id, revision=known.revision, name=wanted, config=found.config, active=None
+                conn,
+                known.id,
+                content,
+                revision=known.revision,
+                at_provider=found.content,
+                active=True if known.inactive_reason else None,
             )
-        return _existing(refreshed)
-
-    async def update(
-        self, assistant_id: UUID, change: AssistantChange, *, org_id: UUID, etag: str
-    ) -> Assistant:
-        """Changes the provider's assistant first. If we cannot store the change then, the provider gets back
-        what we have."""
-        current = await self.get(assistant_id, org_id=org_id)
-        if etag and etag != current.etag:
-            raise EtagMismatch
-        if current.source is Source.TEMPLATE:
-            raise AssistantIsTemplate
-        config = change.config
-        if change.concerns_provider:
-            told = await self._tell_provider(current, name=change.name, config=change.config)
-            config = None if change.config is None else told.config
-        try:
-            async with transaction(self._pool, org_id=org_id) as conn:
-                updated = await assistants.update(
-                    conn,
-                    assistant_id,
-                    revision=current.revision,
-                    name=change.name,
-                    config=config,
-                    active=change.active,
-                )
-        except ServiceError:
-            await self._restore_at_provider(assistant_id, change, org_id=org_id, last_known=current)
-            raise
-        if updated is None:
-            await self._restore_at_provider(assistant_id, change, org_id=org_id, last_known=current)
-            raise EtagMismatch
-        return updated
+        if refreshed is None:
+            raise LostRace
+        return refreshed
 
     async def delete(self, assistant_id: UUID, *, org_id: UUID) -> None:
         """From the directory only; the provider keeps its own."""
         async with transaction(self._pool, org_id=org_id) as conn:
-            found = _existing(await assistants.lock(conn, assistant_id))
+            found = existing(await assistants.lock(conn, assistant_id))
             if found.source is Source.TEMPLATE:
                 raise AssistantIsTemplate
             users = await campaigns.names_using_assistant(conn, assistant_id, limit=_NAMED_CAMPAIGNS_MAX)
@@ -133,47 +147,62 @@ class Assistants:
                 raise AssistantInUse(f"Campaigns use the assistant: {names}.", metadata={"campaigns": names})
             await assistants.mark_deleted(conn, assistant_id)
 
-    async def _create(
-        self,
-        *,
-        org_id: UUID,
-        name: str,
-        config: Mapping[str, Any],
-        ephemeral: bool,
-        request: RequestKey | None,
+    async def _create_once(
+        self, content: Content, *, org_id: UUID, ephemeral: bool, request: RequestKey | None
     ) -> Assistant:
-        made = await self._provider.create_assistant(org_id=org_id, name=name, config=dict(config))
+        if request is None:
+            return await self._create(content, org_id=org_id, ephemeral=ephemeral, request=None)
+        async with transaction(self._pool, org_id=org_id) as conn:
+            made = await reserve(conn, request, org_id=org_id)
+        if made is not None:
+            return await self.get(made, org_id=org_id)
+        try:
+            return await self._create(content, org_id=org_id, ephemeral=ephemeral, request=request)
+        except ServiceError:
+            async with transaction(self._pool, org_id=org_id) as conn:
+                await idempotency.release(conn, request.key)
+            raise
+
+    async def _create(
+        self, content: Content, *, org_id: UUID, ephemeral: bool, request: RequestKey | None
+    ) -> Assistant:
+        made = await self._provider.create_assistant(
+            org_id=org_id, name=content.name, config=dict(content.config)
+        )
         async with transaction(self._pool, org_id=org_id) as conn:
             created = await assistants.insert(
-                conn, made, org_id=org_id, name=name, source=Source.LOCAL, ephemeral=ephemeral
+                conn, made, org_id=org_id, name=content.name, source=Source.LOCAL, ephemeral=ephemeral
             )
             if request is not None:
                 await idempotency.fulfill(conn, request.key, resource_id=created.id)
         return created
 
-    async def _tell_provider(
-        self, assistant: Assistant, *, name: str | None, config: Mapping[str, Any] | None
-    ) -> ProviderAssistant:
-        return await self._provider.update_assistant(
-            assistant.provider_assistant_id,
-            org_id=assistant.org_id,
-            name=name,
-            config=None if config is None else dict(config),
-        )
-
-    async def _restore_at_provider(
-        self, assistant_id: UUID, change: AssistantChange, *, org_id: UUID, last_known: Assistant
-    ) -> None:
-        if not change.concerns_provider:
+    async def _seed(self, org_id: UUID) -> None:
+        if org_id in self._seeded:
             return
-        try:
-            winner = await self.get(assistant_id, org_id=org_id)
-        except ServiceError:
-            winner = last_known
-        await self._tell_provider(winner, name=winner.name, config=winner.config)
+        async with transaction(self._pool, org_id=org_id) as conn:
+            await assistants.insert_templates(conn, TEMPLATES, org_id=org_id)
+        if len(self._seeded) >= _SEEDED_MAX:
+            self._seeded.clear()
+        self._seeded.add(org_id)
 
 
-def _existing(found: Assistant | None) -> Assistant:
+def existing(found: Assistant | None) -> Assistant:
     if found is None:
         raise AssistantNotFound
     return found
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raises AssistantConfigInvalid with everything that is wrong."""
+    violations = assistant_config.violations(config)
+    if violations:
+        raise AssistantConfigInvalid(violations=violations)
+
+
+def imported_name(found: ProviderAssistant, wanted: str = "") -> str:
+    return (wanted or found.name or found.id)[:NAME_LENGTH_MAX]
+
+
+def _is_as(known: Assistant, content: Content, *, at_provider: Content) -> bool:
+    return known.content == content and drift.same(known.last_written, at_provider) and known.active

@@ -9,13 +9,15 @@ from libs import telemetry
 from libs.errors import EtagMismatch
 from libs.pg import Connection, Pool, transaction
 from services.campaigns.domain import campaigns as campaign_domain
-from services.campaigns.domain.assistants import Assistant
+from services.campaigns.domain.assistants import Assistant, Source
 from services.campaigns.domain.attempts import Attempt
 from services.campaigns.domain.campaigns import Action, Campaign, CampaignChange, NewCampaign, Stats, Status
 from services.campaigns.domain.contacts import Contact
 from services.campaigns.domain.contacts import Status as ContactStatus
 from services.campaigns.errors import (
+    AssistantGone,
     AssistantInactive,
+    AssistantIsTemplate,
     AssistantNotFound,
     CampaignAssistantGone,
     CampaignEmpty,
@@ -158,8 +160,10 @@ async def _active_assistant(conn: Connection, assistant_id: UUID) -> Assistant:
     found = await assistants.lock(conn, assistant_id)
     if found is None:
         raise AssistantNotFound
+    if found.source is Source.TEMPLATE:
+        raise AssistantIsTemplate("A template cannot be called with; clone it and name the clone.")
     if not found.active:
-        raise AssistantInactive
+        raise AssistantGone if found.inactive_reason else AssistantInactive
     return found
 
 

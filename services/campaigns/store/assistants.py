@@ -1,13 +1,15 @@
 """Assistants and their versions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from libs.pg import Connection
-from services.campaigns.domain.assistants import PROVIDER, Assistant, ProviderAssistant, Source
+from services.campaigns.domain import drift
+from services.campaigns.domain.assistants import PROVIDER, Assistant, Content, ProviderAssistant, Source
+from services.campaigns.domain.templates import Template
 from services.campaigns.errors import AssistantAlreadyExists
 from services.campaigns.store.rows import existing
 
@@ -19,8 +21,9 @@ def _assistant(row: Mapping[str, Any]) -> Assistant:
 async def find(conn: Connection, assistant_id: UUID) -> Assistant | None:
     row = await conn.fetchrow(
         """
-        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active, ephemeral,
-               version, revision, created_at, updated_at
+        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active,
+               inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+               created_at, updated_at
           FROM campaigns.assistants
          WHERE id = $1 AND deleted_at IS NULL
         """,
@@ -33,8 +36,9 @@ async def lock(conn: Connection, assistant_id: UUID) -> Assistant | None:
     """Against changes and deletion until the transaction ends."""
     row = await conn.fetchrow(
         """
-        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active, ephemeral,
-               version, revision, created_at, updated_at
+        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active,
+               inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+               created_at, updated_at
           FROM campaigns.assistants
          WHERE id = $1 AND deleted_at IS NULL
            FOR NO KEY UPDATE
@@ -48,8 +52,9 @@ async def find_by_provider_id(conn: Connection, provider_assistant_id: str) -> A
     """Locked until the transaction ends."""
     row = await conn.fetchrow(
         """
-        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active, ephemeral,
-               version, revision, created_at, updated_at
+        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active,
+               inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+               created_at, updated_at
           FROM campaigns.assistants
          WHERE provider = $1 AND provider_assistant_id = $2 AND deleted_at IS NULL
            FOR NO KEY UPDATE
@@ -61,22 +66,30 @@ async def find_by_provider_id(conn: Connection, provider_assistant_id: str) -> A
 
 
 async def list_after(
-    conn: Connection, *, after: tuple[str, UUID] | None, active: bool | None, limit: int
+    conn: Connection,
+    *,
+    after: tuple[str, UUID] | None,
+    active: bool | None,
+    source: Source | None,
+    limit: int,
 ) -> list[Assistant]:
     rows = await conn.fetch(
         """
-        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active, ephemeral,
-               version, revision, created_at, updated_at
+        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active,
+               inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+               created_at, updated_at
           FROM campaigns.assistants
          WHERE deleted_at IS NULL
            AND ($1::text IS NULL OR (name, id) > ($1, $2))
            AND ($3::boolean IS NULL OR active = $3)
+           AND ($4::text IS NULL OR source = $4)
          ORDER BY name, id
-         LIMIT $4
+         LIMIT $5
         """,
         after[0] if after else None,
         after[1] if after else None,
         active,
+        source.value if source else None,
         limit,
     )
     return [_assistant(row) for row in rows]
@@ -92,14 +105,17 @@ async def insert(
     ephemeral: bool,
 ) -> Assistant:
     """Raises AssistantAlreadyExists if the directory has one for the same assistant of the provider."""
+    written = _written(Content(name, provider_assistant.config), provider_assistant.content)
     try:
         row = await conn.fetchrow(
             """
             INSERT INTO campaigns.assistants
-                   (org_id, name, source, provider, provider_assistant_id, config, ephemeral)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            RETURNING id, org_id, name, source, provider, provider_assistant_id, config, active, ephemeral,
-                      version, revision, created_at, updated_at
+                   (org_id, name, source, provider, provider_assistant_id, config, ephemeral, written_name,
+                    written_config)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            RETURNING id, org_id, name, source, provider, provider_assistant_id, config, active,
+                      inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+                      created_at, updated_at
             """,
             org_id,
             name,
@@ -108,6 +124,7 @@ async def insert(
             provider_assistant.id,
             dict(provider_assistant.config),
             ephemeral,
+            *written,
         )
     except asyncpg.UniqueViolationError as exc:
         if exc.constraint_name == "assistants_provider_id_unique":
@@ -118,38 +135,140 @@ async def insert(
     return created
 
 
-async def update(
-    conn: Connection,
-    assistant_id: UUID,
-    *,
-    revision: int,
-    name: str | None,
-    config: Mapping[str, Any] | None,
-    active: bool | None,
+async def set_active(
+    conn: Connection, assistant_id: UUID, *, revision: int, active: bool | None
 ) -> Assistant | None:
-    """None if it is gone or no longer at that revision. A changed name or configuration becomes a version."""
+    """By hand. None if it is gone or no longer at that revision."""
     row = await conn.fetchrow(
         """
         UPDATE campaigns.assistants
-           SET name = coalesce($3, name), config = coalesce($4, config), active = coalesce($5, active),
-               version = version + CASE WHEN coalesce($3, name) <> name OR coalesce($4, config) <> config
-                                        THEN 1 ELSE 0 END,
+           SET active = coalesce($3, active), inactive_reason = '', missing_at = NULL,
                revision = revision + 1, updated_at = now()
          WHERE id = $1 AND revision = $2 AND deleted_at IS NULL
-        RETURNING id, org_id, name, source, provider, provider_assistant_id, config, active, ephemeral,
-                  version, revision, created_at, updated_at
+        RETURNING id, org_id, name, source, provider, provider_assistant_id, config, active,
+                  inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+                  created_at, updated_at
         """,
         assistant_id,
         revision,
-        name,
-        None if config is None else dict(config),
         active,
+    )
+    return _assistant(row) if row else None
+
+
+async def update(
+    conn: Connection,
+    assistant_id: UUID,
+    content: Content,
+    *,
+    revision: int,
+    at_provider: Content,
+    active: bool | None = None,
+    restored_version: int | None = None,
+) -> Assistant | None:
+    """None if it is gone or no longer at that revision. A changed content becomes a version. `at_provider` is
+    what the provider is known to have from now on."""
+    row = await conn.fetchrow(
+        """
+        UPDATE campaigns.assistants
+           SET name = $3, config = $4, active = coalesce($5, active),
+               version = version + CASE WHEN (name, config) IS DISTINCT FROM ($3::text, $4::jsonb)
+                                        THEN 1 ELSE 0 END,
+               inactive_reason = CASE WHEN $5 THEN '' ELSE inactive_reason END,
+               written_name = $6, written_config = $7, writing_at = NULL,
+               revision = revision + 1, updated_at = now()
+         WHERE id = $1 AND revision = $2 AND deleted_at IS NULL
+        RETURNING id, org_id, name, source, provider, provider_assistant_id, config, active,
+                  inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+                  created_at, updated_at
+        """,
+        assistant_id,
+        revision,
+        content.name,
+        dict(content.config),
+        active,
+        *_written(content, at_provider),
     )
     if row is None:
         return None
     changed = _assistant(row)
-    await _insert_version(conn, changed)
+    await _insert_version(conn, changed, restored_version=restored_version)
     return changed
+
+
+async def begin_write(
+    conn: Connection, assistant_id: UUID, content: Content, *, revision: int, within_seconds: float
+) -> bool:
+    """Notes what is about to be written to the provider. False if it is gone or changed, or another write
+    began less than `within_seconds` ago and has not ended."""
+    begun: bool | None = await conn.fetchval(
+        """
+        UPDATE campaigns.assistants
+           SET written_name = $3, written_config = $4, writing_at = clock_timestamp()
+         WHERE id = $1 AND revision = $2 AND deleted_at IS NULL
+           AND (writing_at IS NULL OR writing_at < clock_timestamp() - make_interval(secs => $5))
+        RETURNING true
+        """,
+        assistant_id,
+        revision,
+        content.name,
+        dict(content.config),
+        within_seconds,
+    )
+    return begun or False
+
+
+async def end_write(conn: Connection, assistant_id: UUID, *, last_written: Content, known: Content) -> None:
+    """After a write that changed nothing here: what the provider may have now is `last_written`."""
+    await conn.execute(
+        """
+        UPDATE campaigns.assistants
+           SET written_name = $2, written_config = $3, writing_at = NULL
+         WHERE id = $1
+        """,
+        assistant_id,
+        *_written(known, last_written),
+    )
+
+
+async def list_by_provider_ids(
+    conn: Connection, provider_assistant_ids: Sequence[str]
+) -> dict[str, Assistant]:
+    rows = await conn.fetch(
+        """
+        SELECT id, org_id, name, source, provider, provider_assistant_id, config, active,
+               inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+               created_at, updated_at
+          FROM campaigns.assistants
+         WHERE provider = $1 AND provider_assistant_id = ANY($2::text[]) AND deleted_at IS NULL
+        """,
+        PROVIDER,
+        list(provider_assistant_ids),
+    )
+    return {row["provider_assistant_id"]: _assistant(row) for row in rows}
+
+
+async def insert_templates(conn: Connection, templates: Sequence[Template], *, org_id: UUID) -> None:
+    """Those that the organization does not have yet."""
+    for template in templates:
+        row = await conn.fetchrow(
+            """
+            INSERT INTO campaigns.assistants
+                   (org_id, name, source, provider, provider_assistant_id, config, active, template)
+            VALUES ($1, $2, 'TEMPLATE', $3, '', $4, false, $5)
+                ON CONFLICT (org_id, template) WHERE template IS NOT NULL DO NOTHING
+            RETURNING id, org_id, name, source, provider, provider_assistant_id, config, active,
+                      inactive_reason, ephemeral, version, revision, written_name, written_config, checked_at,
+                      created_at, updated_at
+            """,
+            org_id,
+            template.name,
+            PROVIDER,
+            dict(template.config),
+            template.key,
+        )
+        if row is not None:
+            await _insert_version(conn, _assistant(row))
 
 
 async def mark_deleted(conn: Connection, assistant_id: UUID) -> None:
@@ -162,11 +281,14 @@ async def mark_deleted(conn: Connection, assistant_id: UUID) -> None:
     )
 
 
-async def _insert_version(conn: Connection, assistant: Assistant) -> None:
+async def _insert_version(
+    conn: Connection, assistant: Assistant, *, restored_version: int | None = None
+) -> None:
     await conn.execute(
         """
-        INSERT INTO campaigns.assistant_versions (assistant_id, version, org_id, name, config)
-        VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO campaigns.assistant_versions
+               (assistant_id, version, org_id, name, config, restored_version)
+        VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (assistant_id, version) DO NOTHING
         """,
         assistant.id,
@@ -174,4 +296,12 @@ async def _insert_version(conn: Connection, assistant: Assistant) -> None:
         assistant.org_id,
         assistant.name,
         dict(assistant.config),
+        restored_version,
     )
+
+
+def _written(content: Content, at_provider: Content) -> tuple[str | None, dict[str, Any] | None]:
+    """Kept only where the provider has something else than we have."""
+    if drift.same(content, at_provider):
+        return None, None
+    return at_provider.name, dict(at_provider.config)

@@ -242,3 +242,53 @@ async def test_a_partial_list_does_not_pass_for_a_whole_one() -> None:
         now = datetime.now(UTC)
         with pytest.raises(ProviderUnavailable):
             await world.provider.list_calls(created_from=now - timedelta(1), created_to=now)
+
+
+async def test_secrets_inside_of_what_a_change_replaces_stay_at_the_provider(
+    sandbox_world: SandboxWorld,
+) -> None:
+    """AS-6: our copy has none, and writing it back takes none away."""
+    function = {"type": "function", "function": {"name": "price"}}
+    server = {"url": "https://example.com/tool", "headers": {"X-Tool-Key": "s3cret"}}
+    other = {"type": "function", "function": {"name": "other"}}
+    made = await sandbox_world.provider.create_assistant(
+        name="Rappel",
+        config={
+            "model": {"provider": "openai", "model": "gpt-4o", "tools": [{**function, "server": server}]}
+        },
+    )
+    mine = dict(made.config["model"])
+    assert "s3cret" not in json.dumps(mine)
+
+    changed = {**mine, "temperature": 1, "tools": [other, *mine["tools"]]}
+    told = await sandbox_world.provider.update_assistant(made.id, name="", config={"model": changed})
+
+    stored = sandbox_world.sandbox.catalog.assistants[made.id]["model"]
+    assert [{}, server] == [tool.get("server", {}) for tool in stored["tools"]]
+    assert 1 == stored["temperature"]
+    assert "s3cret" not in json.dumps(dict(told.config))
+
+
+async def test_a_call_takes_what_is_different_for_it_but_not_where_its_webhooks_go(
+    sandbox_world: SandboxWorld,
+) -> None:
+    """AS-4: the version a campaign has pinned reaches the call."""
+    wanted = {
+        "firstMessage": "Allô!",
+        "server": {"url": "https://elsewhere.example"},
+        "serverMessages": [],
+        "maxDurationSeconds": 9999,
+        "metadata": {"callplaneCallId": "another"},
+    }
+    one = order(assistant_overrides=wanted, max_duration_seconds=60)
+    await place(sandbox_world, one)
+
+    [call] = sandbox_world.sandbox.calls.calls.values()
+    laid = call.assistant_overrides or {}
+    assert ("Allô!", WEBHOOK_URL, 60) == (
+        laid["firstMessage"],
+        laid["server"]["url"],
+        laid["maxDurationSeconds"],
+    )
+    assert str(one.call_id) == laid["metadata"]["callplaneCallId"]
+    assert "end-of-call-report" in laid["serverMessages"]

@@ -177,6 +177,20 @@ async def test_assistants_are_created_changed_and_read(world: World) -> None:
     assert dict(changed.config) == dict(read.config)
 
 
+async def test_assistants_are_listed_newest_first_up_to_a_time(world: World) -> None:
+    """AS-5: a page begins where the last one ended, that moment included."""
+    made = [await world.provider.create_assistant(name=f"Rappel {n}", config={}) for n in range(3)]
+    newest = await world.provider.list_assistants(limit=2, created_to=None)
+    following = await world.provider.list_assistants(limit=50, created_to=newest[-1].created_at)
+
+    assert 2 == len(newest)
+    assert {one.id for one in made} <= {one.id for one in [*newest, *following]}
+    assert newest[-1].id in {one.id for one in following}
+    # Of the demo's assistant it is not told when it was made, by the fake.
+    times = [one.created_at for one in following if one.created_at]
+    assert sorted(times, reverse=True) == times
+
+
 async def test_an_unknown_assistant_is_missing(world: World) -> None:
     with pytest.raises(ProviderAssistantNotFound):
         await world.provider.get_assistant(NO_SUCH_ID)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,6 +141,12 @@ class FakeCalls(
         self.log = EventLog("calls")
         self.assistants: dict[str, provider_pb2.ProviderAssistant] = {}
         self.assistant_trouble: ServiceError | None = None
+        # Changes take effect, and then this is all that is heard of them.
+        self.assistant_answer_lost: ServiceError | None = None
+        # How often one was asked for, and what happens once in the middle of the next change.
+        self.assistant_looks = 0
+        self.assistant_told: Callable[[], Awaitable[object]] | None = None
+        self.assistant_writes: list[provider_pb2.UpdateProviderAssistantRequest] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def PlaceCall(
@@ -307,6 +313,7 @@ class FakeCalls(
     async def GetProviderAssistant(
         self, request: provider_pb2.GetProviderAssistantRequest, context: _Context
     ) -> provider_pb2.ProviderAssistant:
+        self.assistant_looks += 1
         if self.assistant_trouble:
             raise self.assistant_trouble
         if request.id not in self.assistants:
@@ -320,9 +327,27 @@ class FakeCalls(
             raise self.assistant_trouble
         found = self.assistants[request.id]
         found.name = request.name or found.name
-        if request.HasField("config"):
-            found.config.CopyFrom(request.config)
+        # As the provider does: what is sent replaces what is there under the same name.
+        for key, value in request.config.fields.items():
+            found.config.fields[key].CopyFrom(value)
+        self.assistant_writes.append(request)
+        told, self.assistant_told = self.assistant_told, None
+        if told:
+            await told()
+        if self.assistant_answer_lost:
+            raise self.assistant_answer_lost
         return found
+
+    async def ListProviderAssistants(
+        self, request: provider_pb2.ListProviderAssistantsRequest, context: _Context
+    ) -> provider_pb2.ListProviderAssistantsResponse:
+        if self.assistant_trouble:
+            raise self.assistant_trouble
+        at, size = int(request.page_token or 0), request.page_size or 50
+        found = list(self.assistants.values())
+        return provider_pb2.ListProviderAssistantsResponse(
+            assistants=found[at : at + size], next_page_token=str(at + size) if len(found) > at + size else ""
+        )
 
     def add_assistant(self, assistant_id: str, *, name: str = "Imported", **config: Any) -> None:
         self.assistants[assistant_id] = provider_pb2.ProviderAssistant(

@@ -213,6 +213,9 @@ class Service:
 
         await eventually(look, within_seconds=within_seconds)
 
+    async def eventually(self, probe: Callable[[], Awaitable[Any]], *, within_seconds: float = 10.0) -> None:
+        await eventually(probe, within_seconds=within_seconds)
+
     async def outbox(self, event_type: str) -> list[Any]:
         return await self.database.fetch(
             "SELECT subject, data, traceparent FROM campaigns.outbox WHERE type = $1 ORDER BY xid, position",

@@ -8,10 +8,12 @@ from tests.integration.campaigns.fake_calls import FakeTrouble, ProviderSaysNo, 
 from tests.integration.campaigns.harness import OTHER_ORG, Service, refused
 
 Assistant = assistants_pb2.Assistant
+VOICE = {"provider": "11labs", "voiceId": "burt"}
 
 
 async def _list(service: Service, **fields: object) -> assistants_pb2.ListAssistantsResponse:
-    request = assistants_pb2.ListAssistantsRequest(**fields)  # type: ignore[arg-type]
+    """Without the templates, which are there from the start."""
+    request = assistants_pb2.ListAssistantsRequest(**{"source": Assistant.LOCAL, **fields})  # type: ignore[arg-type]
     return await service.assistants.ListAssistants(request, metadata=service.metadata())
 
 
@@ -98,12 +100,15 @@ async def test_an_unknown_assistant_cannot_be_imported(service: Service) -> None
 async def test_a_change_reaches_the_provider_and_becomes_a_version(service: Service) -> None:
     created = await service.assistant()
     request = assistants_pb2.UpdateAssistantRequest(
-        id=created.id, etag=created.etag, name="Better", config=struct({"voice": "x"})
+        id=created.id, etag=created.etag, name="Better", config=struct({"voice": VOICE, "firstMessage": "Hi"})
     )
     updated = await service.assistants.UpdateAssistant(request, metadata=service.metadata())
 
     at_provider = service.calls.assistants[created.provider_assistant_id]
-    assert ("Better", {"voice": "x"}) == (at_provider.name, to_dict(at_provider.config))
+    assert ("Better", {"voice": VOICE, "firstMessage": "Hi"}) == (
+        at_provider.name,
+        to_dict(at_provider.config),
+    )
     assert ("Better", 2) == (updated.name, updated.version)
     refusal = await refused(service.assistants.UpdateAssistant(request, metadata=service.metadata()))
     assert (grpc.StatusCode.ABORTED, "ETAG_MISMATCH") == (refusal.code, refusal.reason)
