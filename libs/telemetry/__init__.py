@@ -9,7 +9,15 @@ from opentelemetry.trace import SpanKind
 from libs.masking import mask_phone
 from libs.telemetry.logs import bind, bind_call, logger
 from libs.telemetry.providers import Telemetry, setup
-from libs.telemetry.tracing import current_traceparent, meter, span, tracer
+from libs.telemetry.tracing import (
+    current_traceparent,
+    meter,
+    span,
+    start_span,
+    traceparent_of,
+    tracer,
+    unrecorded,
+)
 
 __all__ = [
     "SpanKind",
@@ -22,5 +30,8 @@ __all__ = [
     "meter",
     "setup",
     "span",
+    "start_span",
+    "traceparent_of",
     "tracer",
+    "unrecorded",
 ]

@@ -23,7 +23,7 @@ from prometheus_client import start_http_server
 
 from libs.environment import ConfigurationError
 from libs.telemetry import logs
-from libs.telemetry.tracing import QuietTracerProvider, WithoutNoise
+from libs.telemetry.tracing import ForeseenIds, QuietTracerProvider, WithoutNoise
 
 _FLUSH_MILLISECONDS_MAX = 3000
 
@@ -84,7 +84,9 @@ def _provide(service: str, environ: Mapping[str, str]) -> TracerProvider:
                 "service.instance.id": str(uuid.uuid4()),
             }
         )
-        _tracer_provider = TracerProvider(resource=resource, sampler=_sampler(environ))
+        _tracer_provider = TracerProvider(
+            resource=resource, sampler=_sampler(environ), id_generator=ForeseenIds()
+        )
         exporter = _span_exporter(environ)
         if exporter is not None:
             _tracer_provider.add_span_processor(BatchSpanProcessor(exporter))

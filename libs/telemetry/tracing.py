@@ -7,6 +7,8 @@ from typing import Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -29,7 +31,12 @@ def meter() -> metrics.Meter:
 
 def current_traceparent() -> str:
     """The W3C header of the current span; empty outside of a trace."""
-    context = trace.get_current_span().get_span_context()
+    return traceparent_of(trace.get_current_span())
+
+
+def traceparent_of(one: Span) -> str:
+    """The W3C header of a span; empty if it belongs to no trace."""
+    context = one.get_span_context()
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
@@ -61,13 +68,8 @@ class span(AbstractContextManager[Span]):  # noqa: N801  it is used as a functio
         self._links = links
 
     def __enter__(self) -> Span:
-        self._span = started = tracer().start_span(
-            self._name,
-            context=_context(self._traceparent) if self._traceparent else None,
-            kind=self._kind,
-            attributes=self._attributes,
-            record_exception=False,
-            set_status_on_exception=False,
+        self._span = started = start_span(
+            self._name, kind=self._kind, attributes=self._attributes, traceparent=self._traceparent
         )
         if started.is_recording():
             for text in self._links:
@@ -83,6 +85,52 @@ class span(AbstractContextManager[Span]):  # noqa: N801  it is used as a functio
         if isinstance(error, Exception):
             mark_failed(self._span, type(error).__qualname__)
         self._span.end()
+
+
+def start_span(
+    name: str,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, AttributeValue] | None = None,
+    traceparent: str | None = None,
+) -> Span:
+    """A span that is not made current and that the caller ends."""
+    return tracer().start_span(
+        name,
+        context=_context(traceparent) if traceparent else None,
+        kind=kind,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    )
+
+
+def unrecorded(name: str, *, kind: SpanKind = SpanKind.INTERNAL) -> str:
+    """The traceparent of a new trace that nobody records, without any span; empty if it is to be recorded or
+    nothing is set up. A span that is started next belongs to the trace that was judged here."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider) or not isinstance(provider.id_generator, ForeseenIds):
+        return ""
+    trace_id = provider.id_generator.foresee()
+    if provider.sampler.should_sample(None, trace_id, name, kind).decision is not Decision.DROP:
+        return ""
+    ids = provider.id_generator
+    return f"00-{ids.generate_trace_id():032x}-{ids.generate_span_id():016x}-00"
+
+
+class ForeseenIds(RandomIdGenerator):
+    """Ids of traces that can be seen before the trace begins."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def foresee(self) -> int:
+        self._next = self._next or super().generate_trace_id()
+        return self._next
+
+    def generate_trace_id(self) -> int:
+        foreseen, self._next = self._next, 0
+        return foreseen or super().generate_trace_id()
 
 
 def mark_failed(failed: Span, error_type: str) -> None:

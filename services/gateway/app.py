@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import grpc.aio
@@ -31,6 +32,7 @@ from services.gateway.http.server import serving as serving_http
 from services.gateway.http.twilio_webhooks import TwilioWebhooks
 from services.gateway.http.unrouted import Unrouted
 from services.gateway.http.vapi_webhooks import VapiWebhooks
+from services.gateway.http.webhook_protocol import WebhookProtocol
 from services.gateway.notify_client import NotifyClient
 from services.gateway.operations.admission import Admission
 from services.gateway.operations.answers import DEADLINE_SECONDS, Answers
@@ -107,15 +109,18 @@ async def running(config: Config) -> AsyncIterator[Running]:
         authz_port = await stack.enter_async_context(serving_http(authorization, listen=config.authz_listen))
         notify = NotifyClient(peers.notify)
         answers = Answers(AnswerClient(peers.answers, deadline_seconds=DEADLINE_SECONDS).answer, held.hold)
+        vapi = VapiWebhooks(directory, intake, answers)
         public = applications.public(
-            vapi=VapiWebhooks(directory, intake, answers),
+            vapi=vapi,
             twilio=TwilioWebhooks(directory, notify, intake, public_url=config.public_url),
             files=CampaignFiles(CampaignsClient(peers.campaigns)),
             health=health,
             descriptions=Descriptions(descriptors, public_url=config.public_url),
             unrouted=Unrouted(Routes.of(descriptors)),
         )
-        http_port = await stack.enter_async_context(serving_http(public, listen=config.http_listen))
+        http_port = await stack.enter_async_context(
+            serving_http(public, listen=config.http_listen, protocol=partial(WebhookProtocol, receiver=vapi))
+        )
         await _set_serving(rpc, health, serving=True)
         try:
             yield Running(port=rpc.port, http_port=http_port, authz_port=authz_port)

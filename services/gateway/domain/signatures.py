@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 WINDOW_SECONDS: Final = 300
 
@@ -49,11 +49,15 @@ class SignatureSettings:
     secret_encoding: str = ""
 
 
+class Headers(Protocol):
+    """Every value that a name, in lower case, came with."""
+
+    def get(self, name: str, default: Sequence[str], /) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """`headers` has names in lower case and every value a name came with."""
-
-    headers: Mapping[str, Sequence[str]]
+    headers: Headers
     body: bytes
 
 

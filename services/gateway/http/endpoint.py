@@ -12,15 +12,12 @@ from starlette.types import Receive, Scope, Send
 from libs import telemetry
 from libs.errors import Kind, ServiceError
 from services.gateway.errors import MethodNotAllowed
-from services.gateway.http import headers
+from services.gateway.http import durations, headers
 from services.gateway.http.problems import to_response
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 _log = telemetry.logger(__name__)
-_duration = telemetry.meter().create_histogram(
-    "http.server.request.duration", unit="s", description="Time a request took, by route and status."
-)
 
 
 class Endpoint:
@@ -43,9 +40,8 @@ class Endpoint:
                 return
             span.set_attribute("http.response.status_code", response.status_code)
             await response(scope, receive, send)
-        labels = {"http.route": self._route, "http.request.method": method}
-        _duration.record(
-            time.monotonic() - started, {**labels, "http.response.status_code": response.status_code}
+        durations.record(
+            time.monotonic() - started, route=self._route, method=method, status=response.status_code
         )
 
     async def _response(self, request: Request) -> Response:

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BACKLOG: Final = 2048
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -21,12 +22,16 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Any, *, listen: str) -> AsyncIterator[int]:
-    """Serves on host:port until the block ends and yields the port; requests in progress may finish."""
+async def serving(
+    app: Any, *, listen: str, protocol: Callable[..., asyncio.Protocol] = HttpToolsProtocol
+) -> AsyncIterator[int]:
+    """Serves on host:port until the block ends and yields the port; requests in progress may finish.
+    `protocol` makes what reads a connection's bytes, from uvicorn's own arguments."""
     bound = _bound(listen)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        # The signature asks for a class; anything that makes one instance per connection will do.
+        http=protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,

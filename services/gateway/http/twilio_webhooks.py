@@ -90,7 +90,7 @@ class TwilioWebhooks:
 
     async def receive_voice(self, request: Request) -> Response:
         found, _, body = await self._checked(request, kind="voice")
-        await self._intake.accept(incoming(found, body))
+        await self._intake.accept(incoming(found, body, traceparent=telemetry.current_traceparent()))
         return _twiml(_NOBODY)
 
     async def _checked(self, request: Request, *, kind: str) -> tuple[OpenSource, dict[str, str], bytes]:

@@ -64,6 +64,11 @@ class Cache(Generic[K, V]):
         done, _ = await asyncio.wait({loading}, timeout=self._patience_seconds)
         return loading.result() if done else self._old(key, instead_of=DatabaseUnavailable())
 
+    def known(self, key: K) -> V | None:
+        """What was found a moment ago, without asking; None says nothing."""
+        entry = self._entries.get(key)
+        return entry.value if entry is not None and self._monotonic() < entry.fresh_until else None
+
     def clear(self) -> None:
         """Believes nothing any more; an answer on its way is given to those who wait for it, but not trusted
         later."""

@@ -36,7 +36,8 @@ _SENDERS: Final = 2
 @dataclass(slots=True)
 class _Waiting:
     event: IncomingEvent
-    stored: asyncio.Future[None]
+    # Told once: whether the ledger has committed it.
+    settle: Callable[[bool], None]
 
 
 class Intake:
@@ -59,11 +60,17 @@ class Intake:
         which the ledger's dedupe makes harmless."""
         if self.is_full_for(len(event.body)):
             raise IntakeFull
-        waiting = _Waiting(event, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.put(event, lambda committed: None if stored.done() else stored.set_result(committed))
+        if not await stored:
+            raise NotStored
+
+    def put(self, event: IncomingEvent, settle: Callable[[bool], None]) -> None:
+        """The same without a coroutine that waits, for there are thousands of them. `settle` is called once,
+        with whether the event is committed. Ask `is_full_for` before."""
+        self._queue.append(_Waiting(event, settle))
         self._queue_bytes += len(event.body)
         self._arrived.set()
-        await waiting.stored
 
     async def run(self) -> None:
         """Stores until cancelled; then everybody still waiting is told to send again."""
@@ -73,7 +80,7 @@ class Intake:
                     senders.create_task(self._send())
         finally:
             while self._queue:
-                _refuse(self._take())
+                _settle(self._take(), committed=False)
 
     async def _send(self) -> None:
         while True:
@@ -101,23 +108,20 @@ class Intake:
                 await self._ingest(events)
                 await failpoints.hit("gw.after_ingest")
         except asyncio.CancelledError:
-            _refuse(batch)
+            _settle(batch, committed=False)
             raise
         except Exception as exc:  # noqa: BLE001  nobody may go on waiting, whatever it is
             reason = exc.reason if isinstance(exc, ServiceError) else type(exc).__qualname__
             _log.warning("webhooks not stored", events=len(batch), reason=reason)
-            _refuse(batch)
+            _settle(batch, committed=False)
             return
         _batches.record(len(batch))
-        for waiting in batch:
-            if not waiting.stored.done():
-                waiting.stored.set_result(None)
+        _settle(batch, committed=True)
 
 
-def _refuse(batch: list[_Waiting]) -> None:
+def _settle(batch: list[_Waiting], *, committed: bool) -> None:
     for waiting in batch:
-        if not waiting.stored.done():
-            waiting.stored.set_exception(NotStored())
+        waiting.settle(committed)
 
 
 def _span(events: Sequence[IncomingEvent]) -> AbstractContextManager[object]:

@@ -102,6 +102,11 @@ class Directory:
             raise SourceNotFound
         return found
 
+    def known(self, name: str, *, provider: str) -> OpenSource | None:
+        """The same if it was asked for a moment ago; None says nothing."""
+        found = self._cache.known(name)
+        return found if found is not None and found.source.provider == provider else None
+
     def clear(self) -> None:
         self._cache.clear()
 
