@@ -1,6 +1,7 @@
 """The calls service: it keeps the ledger and works out answers."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from callplane.calls.v2 import intake_pb2, intake_pb2_grpc
@@ -50,10 +51,14 @@ class AnswerClient:
         return response.body.encode()
 
 
+# The webhooks of a batch come from few sources.
+_text: Final = lru_cache(maxsize=1024)(str)
+
+
 def _to_proto(event: IncomingEvent) -> intake_pb2.IncomingEvent:
     return intake_pb2.IncomingEvent(
-        source_id=str(event.source_id),
-        org_id=str(event.org_id),
+        source_id=_text(event.source_id),
+        org_id=_text(event.org_id),
         provider=event.provider,
         body=event.body,
         received_at=timestamp(event.received_at),

@@ -24,41 +24,43 @@ class Place:
 async def append(conn: Connection, webhooks: Sequence[tuple[IncomingWebhook, Head]]) -> int:
     """Adds those that are not there yet, in one statement, and returns how many these were. Keys are taken
     in their own order, so that batches which share some wait for one another instead of blocking one
-    another."""
+    another. Bodies are handed to the one place that stores them and pass through nothing else."""
+    firsts: dict[tuple[UUID, bytes], tuple[IncomingWebhook, Head]] = {}
+    for webhook, head in webhooks:
+        firsts.setdefault((webhook.source_id, head.dedupe_key), (webhook, head))
+    incoming = firsts.values()
     stored: int = await conn.fetchval(
         """
-        WITH incoming AS (
-            SELECT DISTINCT ON (source_id, dedupe_key) source_id, dedupe_key, org_id, provider, type,
-                   provider_call_id, body, received_at, traceparent, ordinal
-              FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                          $7::bytea[], $8::timestamptz[], $9::text[]) WITH ORDINALITY
-                   AS webhook (source_id, dedupe_key, org_id, provider, type, provider_call_id, body,
-                               received_at, traceparent, ordinal)
-             ORDER BY source_id, dedupe_key, ordinal
-        ), fresh AS (
+        WITH fresh AS (
             INSERT INTO calls.provider_event_keys (source_id, dedupe_key, org_id, received_at)
-            SELECT source_id, dedupe_key, org_id, received_at FROM incoming ORDER BY source_id, dedupe_key
+            SELECT source_id, dedupe_key, org_id, received_at
+              FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::timestamptz[])
+                   AS key (source_id, dedupe_key, org_id, received_at)
+             ORDER BY source_id, dedupe_key
                 ON CONFLICT ON CONSTRAINT provider_event_keys_pkey DO NOTHING
             RETURNING source_id, dedupe_key
         ), stored AS (
             INSERT INTO calls.provider_events (
                    org_id, source_id, provider, type, provider_call_id, body, received_at, traceparent)
             SELECT org_id, source_id, provider, type, provider_call_id, body, received_at, traceparent
-              FROM incoming JOIN fresh USING (source_id, dedupe_key)
-             ORDER BY ordinal
+              FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[],
+                          $7::text[], $8::bytea[], $9::text[])
+                   AS webhook (source_id, dedupe_key, org_id, received_at, provider, type,
+                               provider_call_id, body, traceparent)
+             WHERE (source_id, dedupe_key) IN (SELECT source_id, dedupe_key FROM fresh)
             RETURNING true
         )
         SELECT count(*), CASE WHEN count(*) > 0 THEN pg_notify('calls_ledger', '') END FROM stored
         """,
-        [webhook.source_id for webhook, _ in webhooks],
-        [head.dedupe_key for _, head in webhooks],
-        [webhook.org_id for webhook, _ in webhooks],
-        [webhook.provider for webhook, _ in webhooks],
-        [head.type for _, head in webhooks],
-        [head.provider_call_id for _, head in webhooks],
-        [webhook.body for webhook, _ in webhooks],
-        [webhook.received_at for webhook, _ in webhooks],
-        [webhook.traceparent for webhook, _ in webhooks],
+        [webhook.source_id for webhook, _ in incoming],
+        [head.dedupe_key for _, head in incoming],
+        [webhook.org_id for webhook, _ in incoming],
+        [webhook.received_at for webhook, _ in incoming],
+        [webhook.provider for webhook, _ in incoming],
+        [head.type for _, head in incoming],
+        [head.provider_call_id for _, head in incoming],
+        [webhook.body for webhook, _ in incoming],
+        [webhook.traceparent for webhook, _ in incoming],
     )
     return stored
 
