@@ -44,7 +44,8 @@ class Load:
     tool_rate: float = 0.0
     connections: int = CONNECTIONS
     queued: bool = True
-    prepared: int = 20_000
+    # More than any closed loop here gets answered: signing beside it would take the product's time.
+    prepared: int = 40_000
     calm: Calm | None = None
 
 
