@@ -5,6 +5,7 @@ acknowledged when the ledger has committed it and at no other time.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -29,8 +30,11 @@ _BATCH_MAX: Final = 200
 _BATCH_BYTES_MAX: Final = 12 * 1024 * 1024
 _QUEUE_MAX: Final = 2000
 _QUEUE_BYTES_MAX: Final = 96 * 1024 * 1024
-# A second call under way bridges the time in which the first one's answer travels.
+# A second call under way bridges the time in which the first one's answer travels. While webhooks keep being
+# stored it is not worth its own cost for a few of them: these wait for the first one.
 _SENDERS: Final = 2
+_WORTH_A_CALL: Final = 50
+_STEADY_SECONDS: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -50,6 +54,8 @@ class Intake:
         self._queue: deque[_Waiting] = deque()
         self._queue_bytes = 0
         self._arrived = asyncio.Event()
+        self._under_way = 0
+        self._stored_at = 0.0
 
     def is_full_for(self, size: int) -> bool:
         """Whether a webhook of `size` bytes would be refused at this moment."""
@@ -70,7 +76,8 @@ class Intake:
         with whether the event is committed. Ask `is_full_for` before."""
         self._queue.append(_Waiting(event, settle))
         self._queue_bytes += len(event.body)
-        self._arrived.set()
+        if self._may_leave():
+            self._arrived.set()
 
     async def run(self) -> None:
         """Stores until cancelled; then everybody still waiting is told to send again."""
@@ -84,10 +91,19 @@ class Intake:
 
     async def _send(self) -> None:
         while True:
-            while not self._queue:
+            while not self._may_leave():
                 self._arrived.clear()
                 await self._arrived.wait()
-            await self._store(self._take())
+            self._under_way += 1
+            try:
+                await self._store(self._take())
+            finally:
+                self._under_way -= 1
+
+    def _may_leave(self) -> bool:
+        if not self._queue or not self._under_way:
+            return bool(self._queue)
+        return len(self._queue) >= _WORTH_A_CALL or time.monotonic() - self._stored_at > _STEADY_SECONDS
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -116,6 +132,7 @@ class Intake:
             _settle(batch, committed=False)
             return
         _batches.record(len(batch))
+        self._stored_at = time.monotonic()
         _settle(batch, committed=True)
 
 
