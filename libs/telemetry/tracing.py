@@ -105,16 +105,17 @@ def start_span(
     )
 
 
-def unrecorded(name: str, *, kind: SpanKind = SpanKind.INTERNAL) -> str:
+def unrecorded(
+    name: str, *, kind: SpanKind = SpanKind.INTERNAL, provider: trace.TracerProvider | None = None
+) -> str:
     """The traceparent of a new trace that nobody records, without any span; empty if it is to be recorded or
     nothing is set up. A span that is started next belongs to the trace that was judged here."""
-    provider = trace.get_tracer_provider()
+    provider = provider or trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider) or not isinstance(provider.id_generator, ForeseenIds):
         return ""
-    trace_id = provider.id_generator.foresee()
-    if provider.sampler.should_sample(None, trace_id, name, kind).decision is not Decision.DROP:
-        return ""
     ids = provider.id_generator
+    if provider.sampler.should_sample(None, ids.foresee(), name, kind).decision is not Decision.DROP:
+        return ""
     return f"00-{ids.generate_trace_id():032x}-{ids.generate_span_id():016x}-00"
 
 

@@ -186,6 +186,8 @@ _DIGESTS: Final[Mapping[str, str]] = {name: name for name in ("sha256", "sha512"
 
 
 def _same(given: str, secret: bytes) -> bool:
+    if not given:
+        return False
     # Headers are read as Latin-1, so this gives back their bytes. Hashed, so that the length does not show
     # either.
     hashes = [hashlib.sha256(text).digest() for text in (given.encode("latin-1", "replace"), secret)]

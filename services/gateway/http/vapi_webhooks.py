@@ -4,7 +4,7 @@ Size, source, signature; then either an answer, or an acknowledgement after the 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -78,26 +78,21 @@ class VapiWebhooks:
         return _RECEIVED
 
     def take(
-        self,
-        source: bytes,
-        pairs: Sequence[tuple[bytes, bytes]],
-        body: bytes,
-        respond: Callable[[Wire], None],
+        self, source: bytes, fields: Mapping[bytes, bytes], body: bytes, respond: Callable[[Wire], None]
     ) -> bool:
         """Stores or sheds what only has to be stored and is rightly signed, if its source was asked for a
         moment ago. False, and nothing was done, for everything else."""
         began = time.monotonic()
         found = self._directory.known(source.decode("ascii"), provider=VAPI)
-        values = dict(pairs)
-        if found is None or len(values) < len(pairs) or messages.expects_answer(messages.type_of(body)):
+        if found is None or messages.expects_answer(messages.type_of(body)):
             return False
         if self._intake.is_full_for(len(body)):
             _shed.add(1, {"provider": VAPI})
             self._refusals.give(lambda: respond(_FULL_WIRE))
             return True
-        if not _is_signed(SignedRequest(headers=headers.Fields(values), body=body), found):
+        if not _is_signed(SignedRequest(headers=headers.Fields(fields), body=body), found):
             return False
-        span, traceparent = _trace(values.get(b"traceparent", b"").decode("latin-1"))
+        span, traceparent = _trace(fields.get(b"traceparent", b"").decode("latin-1"))
 
         def settle(committed: bool) -> None:
             wire = _RECEIVED_WIRE if committed else _NOT_STORED_WIRE

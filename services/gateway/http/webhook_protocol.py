@@ -8,7 +8,7 @@ the ordinary way, and so does every webhook that the receiver does not want to j
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -19,7 +19,7 @@ from libs import telemetry
 
 _log = telemetry.logger(__name__)
 
-Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+Headers: TypeAlias = Mapping[bytes, bytes]
 
 # A request that is not whole after so long never will be; nor is a connection of use on which nothing comes.
 _PATIENCE_SECONDS: Final = 75.0
@@ -51,7 +51,8 @@ class Receiver(Protocol):
     def body_bytes_max(self) -> int: ...
 
     def take(self, source: bytes, headers: Headers, body: bytes, respond: Callable[[Wire], None]) -> bool:
-        """True if `respond` is or will be called, once. False sends the webhook the ordinary way."""
+        """`headers` by name in lower case; none of them came twice. True if `respond` is or will be called,
+        once. False sends the webhook the ordinary way."""
 
 
 class WebhookProtocol(HttpToolsProtocol):
@@ -86,15 +87,18 @@ class WebhookProtocol(HttpToolsProtocol):
         # What the ordinary way needs is made when it is taken.
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
         self._head_bytes = 0
         self._waiting_since = self.loop.time()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
         self._head_bytes = None
-        source = self._source()
-        if source:
-            self.cycle = self._posted = _Posted(self, source)  # type: ignore[assignment]
+        headers = dict(self.headers)
+        if self._is_ordinary_webhook(headers):
+            source = self.url[len(self._receiver.prefix) :]
+            self.cycle = self._posted = _Posted(self, source, headers)  # type: ignore[assignment]
         else:
             self._go_the_ordinary_way()
 
@@ -112,6 +116,7 @@ class WebhookProtocol(HttpToolsProtocol):
             return
         chunks = posted.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        posted.chunks = []
         if not self._taken(posted, body):
             # As if it came only now.
             posted.response_complete = True
@@ -121,7 +126,7 @@ class WebhookProtocol(HttpToolsProtocol):
 
     def _taken(self, posted: "_Posted", body: bytes) -> bool:
         try:
-            return self._receiver.take(posted.source, self.headers, body, posted.respond)
+            return self._receiver.take(posted.source, posted.headers, body, posted.respond)
         except Exception as exc:  # noqa: BLE001  the parser would call it a bad request
             _log.error("webhook takes the ordinary way", exc_info=exc)
             return False
@@ -155,21 +160,14 @@ class WebhookProtocol(HttpToolsProtocol):
                 _PATIENCE_SECONDS, self.timeout_keep_alive_handler
             )
 
-    def _source(self) -> bytes:
-        """The last part of the path, if this is a webhook for the short way; else empty."""
+    def _is_ordinary_webhook(self, headers: Headers) -> bool:
         if not self.url.startswith(self._receiver.prefix) or self.parser.get_method() != b"POST":
-            return b""
-        if self._is_busy():
-            return b""
-        length = 0
-        for name, value in self.headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name in _UNUSUAL:
-                return b""
+            return False
+        if self._is_busy() or len(headers) < len(self.headers) or not _UNUSUAL.isdisjoint(headers):
+            return False
         source = self.url[len(self._receiver.prefix) :]
-        plain = 0 < length <= self._receiver.body_bytes_max and source.replace(b"-", b"").isalnum()
-        return source if plain and self.parser.get_http_version() == "1.1" else b""
+        fits = 0 < int(headers.get(b"content-length", b"0")) <= self._receiver.body_bytes_max
+        return fits and source.replace(b"-", b"").isalnum() and self.parser.get_http_version() == "1.1"
 
     def _is_busy(self) -> bool:
         """With an earlier request of this connection."""
@@ -177,10 +175,12 @@ class WebhookProtocol(HttpToolsProtocol):
         return last is not None and not last.response_complete
 
     def _go_the_ordinary_way(self) -> None:
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        """As if its head were read only now."""
+        url, headers = self.url, self.headers
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers
+        super().on_url(url)
+        for name, value in headers:
+            super().on_header(name, value)
         super().on_headers_complete()
 
 
@@ -188,15 +188,16 @@ class _Posted:
     """A webhook under way; to the server it looks like any other request in progress."""
 
     __slots__ = (
-        "_protocol", "body", "chunks", "disconnected", "keep_alive", "response_complete", "source"
+        "_protocol", "body", "chunks", "disconnected", "headers", "keep_alive", "response_complete", "source"
     )  # fmt: skip
 
     # The server wakes up who waits for more of a request; nobody does.
     message_event = asyncio.Event()
 
-    def __init__(self, protocol: WebhookProtocol, source: bytes) -> None:
+    def __init__(self, protocol: WebhookProtocol, source: bytes, headers: Headers) -> None:
         self._protocol = protocol
         self.source = source
+        self.headers = headers
         self.chunks: list[bytes] = []
         self.keep_alive: bool = protocol.parser.should_keep_alive()
         self.disconnected = False
