@@ -38,7 +38,7 @@ up: setup ## Start the whole stack in the foreground; Ctrl-C stops it
 	@$(PY) -m deploy.local up
 
 .PHONY: bench
-bench: setup ## Run the benchmarks (var/bench.json); GROWTH=1 or SOAK=1 runs a long one instead
+bench: setup ## Run the benchmarks (var/bench.json); GROWTH=1, SOAK=1 or DIALS=1 runs a long one instead
 	@$(PY) -m deploy.bench
 
 ##@ Check

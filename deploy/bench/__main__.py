@@ -1,4 +1,5 @@
-"""`python -m deploy.bench` starts a stack of its own, measures intake on it and writes `bench.json`."""
+"""`python -m deploy.bench` starts a stack of its own, measures intake or dialing on it and writes
+`bench.json`."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
-from deploy.bench import growth, report, rounds, soak
+from deploy.bench import dials, growth, report, rounds, soak
 from deploy.bench.database import Database, connected
 from deploy.bench.machine import facts
 from deploy.bench.wanted import BY_SECTION
@@ -65,12 +66,14 @@ Section = Callable[[RunningStack, Path, Tell], Awaitable[dict[str, Any]]]
 
 def _sections(environ: Mapping[str, str]) -> dict[str, Section]:
     """What is to be measured, each on a stack of its own: the long runs if they are asked for, else the
-    ordinary one. `GROWTH` and `SOAK` are 1, or the events and seconds to go to."""
+    ordinary one. `GROWTH`, `SOAK` and `DIALS` are 1, or the events, seconds and contacts to go to."""
     found: dict[str, Section] = {}
     if events := _number(environ, "GROWTH", meant_by_one=growth.EVENTS_MAX):
         found["growth"] = lambda running, _, tell: growth.run(running, events_max=events, tell=tell)
     if seconds := _number(environ, "SOAK", meant_by_one=soak.SECONDS):
         found["soak"] = lambda running, _, tell: soak.run(running, seconds=seconds, tell=tell)
+    if contacts := _number(environ, "DIALS", meant_by_one=dials.CONTACTS):
+        found["dials"] = lambda running, _, tell: dials.run(running, contacts=contacts, tell=tell)
     return found or {"intake": lambda running, folder, tell: rounds.run(running, folder=folder, tell=tell)}
 
 

@@ -93,7 +93,30 @@ def _show_soak(console: Console, section: Mapping[str, Any]) -> None:
     console.print()
 
 
-_SHOWN = {"intake": _show_intake, "growth": _show_growth, "soak": _show_soak}
+def _show_dials(console: Console, section: Mapping[str, Any]) -> None:
+    one, crowd = section["one"], section["crowd"]
+    table = _table(
+        "", "campaigns", "calls", "seconds", "most at once", "refill p50/p95/p99 ms", "slots taken"
+    )
+    refill = _quantiles(one["refill_ms"])
+    table.add_row(
+        "one campaign",
+        "1",
+        *(_text(one[name]) for name in ("dialed", "seconds", "most_at_once")),
+        refill,
+        f"{_text((one['utilization'] or 0.0) * 100)} %",
+    )
+    table.add_row(
+        "many at once",
+        *(_text(crowd[name]) for name in ("campaigns", "dialed", "seconds", "most_at_once")),
+        "-",
+        "-",
+    )
+    console.print(table)
+    console.print()
+
+
+_SHOWN = {"intake": _show_intake, "growth": _show_growth, "soak": _show_soak, "dials": _show_dials}
 
 
 def _loads_table(loads: Mapping[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""The figures that intake should reach, held against those that were measured."""
+"""The figures that should be reached, held against those that were measured."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from deploy.bench.figures import Figure
 
 # Least squares over minutes: allocators breathe by some tenths.
 FLAT_MIB_PER_MINUTE = 0.5
+# Over six files of 10,000 rows; one file's rows are about as much.
+FLAT_MIB_OF_IMPORTS = 8.0
 Section = Mapping[str, Any]
 
 
@@ -90,6 +92,14 @@ def _overload_otherwise(section: Section) -> Figure:
 def _steepest(section: Section) -> Figure:
     slopes = [one["mib_per_minute"] for one in section["memory"].values()]
     return max((slope for slope in slopes if slope is not None), default=None)
+
+
+def _most_at_once(section: Section) -> Figure:
+    return float(max(section[part]["most_at_once"] for part in ("one", "crowd")))
+
+
+def _dialed_twice(section: Section) -> Figure:
+    return float(sum(section[part]["repeats"] for part in ("one", "crowd")))
 
 
 INTAKE = (
@@ -192,4 +202,35 @@ GROWTH = (
         unit=" ms",
     ),
 )
-BY_SECTION = {"intake": INTAKE, "growth": GROWTH, "soak": SOAK}
+DIALS = (
+    Wanted(
+        what="call's end acked to the next dial: p50",
+        find=_at("one", "refill_ms", "p50"),
+        limit=100,
+        unit=" ms",
+    ),
+    Wanted(
+        what="call's end acked to the next dial: p99",
+        find=_at("one", "refill_ms", "p99"),
+        limit=500,
+        unit=" ms",
+    ),
+    Wanted(what="slots taken while anybody waits", find=_at("one", "utilization"), limit=0.97, at_least=True),
+    Wanted(what="most calls of a campaign at once", find=_most_at_once, limit=50),
+    Wanted(what="attempts dialed twice", find=_dialed_twice, limit=0),
+    Wanted(
+        what="campaigns at once: slowest share of the mean",
+        find=_at("crowd", "slowest_share"),
+        limit=0.8,
+        at_least=True,
+    ),
+    Wanted(what="import of 10,000 contacts", find=_at("imports", "seconds_max"), limit=3, unit=" s"),
+    Wanted(
+        what="memory grown by importing again and again",
+        find=_at("imports", "mib_grown"),
+        limit=FLAT_MIB_OF_IMPORTS,
+        unit=" MiB",
+    ),
+    Wanted(what="figures of 10,000 contacts: p95", find=_at("stats_ms", "p95"), limit=20, unit=" ms"),
+)
+BY_SECTION = {"intake": INTAKE, "growth": GROWTH, "soak": SOAK, "dials": DIALS}

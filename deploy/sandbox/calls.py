@@ -192,8 +192,9 @@ class CallBook:
     def _changed(self, call: Call) -> None:
         """Keeps the set of active calls and its peaks, and saves the call."""
         if call.active:
-            self._active.add(call.id)
-            self._raise_peaks()
+            if call.id not in self._active:
+                self._active.add(call.id)
+                self._raise_peaks()
         else:
             self._active.discard(call.id)
         self._journal.put("call", call.id, call)
