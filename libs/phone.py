@@ -1,11 +1,26 @@
-"""Phone numbers: E.164 in, or a reason why not."""
+"""Phone numbers: E.164 in, or a reason why not; what may be called at all; where it rings."""
+
+from enum import StrEnum
+from functools import lru_cache
 
 import phonenumbers
+from phonenumbers import PhoneNumberType, shortnumberinfo
+from phonenumbers import timezone as zone_data
 
 from libs.errors import FieldViolation, Kind, ServiceError
 from libs.masking import mask_phone as mask
 
-__all__ = ["InvalidPhone", "is_possible", "is_region", "mask", "to_e164"]
+__all__ = [
+    "InvalidPhone",
+    "Uncallable",
+    "is_possible",
+    "is_region",
+    "mask",
+    "time_zones",
+    "to_callable",
+    "to_e164",
+    "uncallable",
+]
 
 _REASONS = {
     phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: "has no known country code",
@@ -20,6 +35,30 @@ _IMPOSSIBLE = {
     phonenumbers.ValidationResult.TOO_SHORT: "is too short",
     phonenumbers.ValidationResult.TOO_LONG: "is too long",
     phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "has no area code",
+}
+
+_PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
+# Country codes of no country that ring at the callee's expense; all others of the kind are satellites and
+# networks that bill like premium numbers.
+_FREE_WORLDWIDE = frozenset({800})
+_NO_COUNTRY = "001"
+_SHORT_DIGITS_MAX = 6
+
+
+class Uncallable(StrEnum):
+    """Why a number is never called, whoever asks."""
+
+    PREMIUM = "PREMIUM_NUMBER"
+    EMERGENCY = "EMERGENCY_NUMBER"
+    SHORT = "SHORT_NUMBER"
+    UNREADABLE = "INVALID_NUMBER"
+
+
+_UNCALLABLE = {
+    Uncallable.PREMIUM: "is a premium-rate number, which is never called",
+    Uncallable.EMERGENCY: "is an emergency number, which is never called",
+    Uncallable.SHORT: "is a short number, which is never called",
+    Uncallable.UNREADABLE: "cannot be read",
 }
 
 
@@ -53,6 +92,67 @@ def to_e164(text: str, *, region: str | None, field: str = "") -> str:
     if number.extension:
         raise InvalidPhone("has an extension", field=field)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def to_callable(text: str, *, region: str | None, field: str = "") -> str:
+    """As `to_e164`, and also refuses premium-rate, emergency and short numbers."""
+    digits = "".join(character for character in text if character.isdecimal())
+    if region and len(digits) <= _SHORT_DIGITS_MAX:
+        kind = _short_kind(digits, region)
+        if kind is not None:
+            raise InvalidPhone(_UNCALLABLE[kind], field=field)
+    number = to_e164(text, region=region, field=field)
+    found = uncallable(number)
+    if found is not None:
+        raise InvalidPhone(_UNCALLABLE[found], field=field)
+    return number
+
+
+@lru_cache(maxsize=4096)
+def uncallable(e164: str) -> Uncallable | None:
+    """None if the number may be called as far as its kind goes. Emergency and short numbers count as such
+    behind a country code too: some networks connect them."""
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return Uncallable.UNREADABLE
+    region = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    if region == _NO_COUNTRY:
+        return None if number.country_code in _FREE_WORLDWIDE else Uncallable.PREMIUM
+    national = phonenumbers.national_significant_number(number)
+    if len(national) <= _SHORT_DIGITS_MAX:
+        kind = _short_kind(national, region)
+        if kind is not None:
+            return kind
+    return Uncallable.PREMIUM if phonenumbers.number_type(number) in _PREMIUM else None
+
+
+def _short_kind(digits: str, region: str) -> Uncallable | None:
+    if shortnumberinfo.is_emergency_number(digits, region):
+        return Uncallable.EMERGENCY
+    try:
+        number = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException:
+        return None
+    # Some countries have normal numbers of six digits.
+    if shortnumberinfo.is_valid_short_number(number) and not phonenumbers.is_valid_number(number):
+        return Uncallable.SHORT
+    return None
+
+
+@lru_cache(maxsize=16384)
+def time_zones(e164: str) -> tuple[str, ...]:
+    """Every zone in which the number may ring, by the IANA's names; empty if nothing is known. An area code
+    may lie in several, and a mobile or toll-free number anywhere in its country."""
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return ()
+    found = zone_data.time_zones_for_number(number)
+    if found == (zone_data.UNKNOWN_TIMEZONE,):
+        # The numbering plan does not know the number yet; its first digits still tell where it is.
+        found = zone_data.time_zones_for_geographical_number(number)
+    return () if zone_data.UNKNOWN_TIMEZONE in found else tuple(found)
 
 
 def is_possible(text: str, *, region: str | None = None) -> bool:

@@ -8,7 +8,13 @@ from typing import Any
 
 import grpc.aio
 
-from callplane.campaigns.v2 import assistants_pb2_grpc, campaigns_pb2_grpc, contacts_pb2_grpc
+from callplane.campaigns.v2 import (
+    assistants_pb2_grpc,
+    campaigns_pb2_grpc,
+    consents_pb2_grpc,
+    contacts_pb2_grpc,
+    dialing_pb2_grpc,
+)
 from callplane.events.v1 import events_pb2_grpc
 from libs import pg
 from libs.environment import Secret
@@ -25,12 +31,16 @@ from services.campaigns.operations.assistant_writing import AssistantWriting
 from services.campaigns.operations.assistants import Assistants
 from services.campaigns.operations.campaigns import Campaigns
 from services.campaigns.operations.checking import Checking
+from services.campaigns.operations.consents import Consents
 from services.campaigns.operations.contact_files import ContactFiles
 from services.campaigns.operations.contact_imports import ContactImports
 from services.campaigns.operations.dialing import Dialing
+from services.campaigns.operations.dialing_policies import DialingPolicies
 from services.campaigns.operations.following import Patience
 from services.campaigns.operations.idempotency import IdempotencyKeys
+from services.campaigns.operations.preflight import Preflights
 from services.campaigns.operations.slot_keeping import SlotKeeping
+from services.campaigns.operations.text_messages import TextMessages
 from services.campaigns.reconciler import (
     assistant_checker,
     assistant_cleaner,
@@ -40,7 +50,9 @@ from services.campaigns.reconciler import (
 )
 from services.campaigns.rpc.assistants import AssistantServicer
 from services.campaigns.rpc.campaigns import CampaignServicer
+from services.campaigns.rpc.consents import ConsentServicer
 from services.campaigns.rpc.contacts import ContactServicer
+from services.campaigns.rpc.dialing import DialingServicer
 
 SERVICE = "campaigns"
 _LEASE_SECONDS = 30.0
@@ -61,6 +73,7 @@ class _Loops:
     events: EventServicer
     keys: IdempotencyKeys
     assistants: tuple[Loop, ...]
+    text_messages: TextMessages
 
     def coroutines(self) -> list[Coroutine[Any, Any, None]]:
         return [
@@ -69,7 +82,7 @@ class _Loops:
             self.slot_keeper.run(),
             *(consumer.run() for consumer in self.consumers),
             self.events.run(),
-            housekeeper(self.keys).run(),
+            housekeeper(self.keys.forget_old, self.text_messages.forget_old).run(),
             *(loop.run() for loop in self.assistants),
         ]
 
@@ -137,7 +150,7 @@ def _loops(
         report_seconds=config.report_seconds,
         lost_seconds=config.lost_seconds,
     )
-    dialing = Dialing(workers, calls, patience=patience)
+    dialing = Dialing(workers, calls, patience=patience, call_cost_max_usd=config.call_cost_max_usd)
     dispatcher = Dispatcher(dialing, tick_seconds=config.tick_seconds)
     checking = Checking(workers, calls, dialing, patience=patience)
     return _Loops(
@@ -157,6 +170,7 @@ def _loops(
         ),
         events=EventServicer(workers, schema=SERVICE),
         keys=IdempotencyKeys(workers),
+        text_messages=TextMessages(workers),
         assistants=_assistant_loops(config, workers, calls),
     )
 
@@ -204,10 +218,16 @@ def _register(
         cap_default=config.cap_default,
     )
     contacts = ContactServicer(ContactImports(requests, wake_dispatcher=wake))
+    dialing = DialingServicer(
+        DialingPolicies(requests, wake_dispatcher=wake),
+        Preflights(requests, call_cost_max_usd=config.call_cost_max_usd),
+    )
     dead_events = DeadEventServicer(workers, schema=SERVICE, consumers=loops.consumers)
     assistants_pb2_grpc.add_AssistantServiceServicer_to_server(assistants, server)
     campaigns_pb2_grpc.add_CampaignServiceServicer_to_server(campaigns, server)
     contacts_pb2_grpc.add_ContactServiceServicer_to_server(contacts, server)
+    consents_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentServicer(Consents(requests)), server)
+    dialing_pb2_grpc.add_DialingServiceServicer_to_server(dialing, server)
     events_pb2_grpc.add_EventServiceServicer_to_server(loops.events, server)
     events_pb2_grpc.add_DeadEventServiceServicer_to_server(dead_events, server)
 

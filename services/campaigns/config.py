@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
 
 from libs.environment import EnvironmentReader, Secret
+
+_USD: Final = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,9 @@ class Config:
     assistant_check_seconds: float = 900.0
     # How old, and how long out of use, an ephemeral assistant is when it is deleted.
     ephemeral_seconds: float = 86400.0
+    # Reserved for a call where no dialing policy says what one may cost: ten minutes, the longest that a call
+    # lasts, at thirty cents a minute.
+    call_cost_max_usd: Decimal = Decimal("3.0000")
     database_connections_max: int = 10
 
     @classmethod
@@ -74,6 +81,13 @@ class Config:
             ephemeral_seconds=reader.number(
                 "CAMPAIGNS_EPHEMERAL_SECONDS", default=86400.0, minimum=1.0, maximum=2592000.0
             ),
+            call_cost_max_usd=Decimal(
+                str(
+                    reader.number(
+                        "CAMPAIGNS_CALL_COST_MAX_USD", default=3.0, minimum=0.0001, maximum=10_000.0
+                    )
+                )
+            ).quantize(_USD),
             database_connections_max=reader.integer(
                 "CAMPAIGNS_DATABASE_CONNECTIONS_MAX", default=10, minimum=3, maximum=100
             ),

@@ -1,5 +1,5 @@
 """What this service does when others tell something: calls move its attempts, notify tells whom not to
-call."""
+call and who was written to."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,7 +12,7 @@ from libs.pg import Connection, Pool
 from libs.rpc import Peer
 from libs.rpc.convert import moment
 from services.campaigns.domain.attempts import CallNews
-from services.campaigns.operations import following, suppressing
+from services.campaigns.operations import following, suppressing, text_messages
 from services.campaigns.operations.following import SCHEMA, Patience
 
 _CALL_EVENTS: Final[dict[str, Any]] = {
@@ -26,6 +26,7 @@ _CALL_EVENTS: Final[dict[str, Any]] = {
 _LEASE_SECONDS: Final = 5.0
 _SUPPRESSION_CREATED: Final = "callplane.suppression.created.v1"
 _SUPPRESSION_DELETED: Final = "callplane.suppression.deleted.v1"
+_MESSAGE_SENT: Final = "callplane.message.sent.v1"
 
 
 def calls_consumer(
@@ -54,7 +55,13 @@ def calls_consumer(
 def notify_consumer(peer: Peer, pool: Pool) -> Consumer:
     async def handle(conn: Connection, event: events_pb2.Event) -> None:
         org_id = UUID(event.org_id)
-        if event.type == _SUPPRESSION_CREATED:
+        if event.type == _MESSAGE_SENT:
+            sent = events_pb2.MessageSent()
+            event.data.Unpack(sent)
+            await text_messages.note_sent(
+                conn, UUID(sent.message.id), org_id=org_id, phone=sent.message.to, sent_at=moment(event.time)
+            )
+        elif event.type == _SUPPRESSION_CREATED:
             created = events_pb2.SuppressionCreated()
             event.data.Unpack(created)
             await suppressing.suppress(
@@ -74,7 +81,7 @@ def notify_consumer(peer: Peer, pool: Pool) -> Consumer:
         pool=pool,
         schema=SCHEMA,
         handle=handle,
-        types=(_SUPPRESSION_CREATED, _SUPPRESSION_DELETED),
+        types=(_SUPPRESSION_CREATED, _SUPPRESSION_DELETED, _MESSAGE_SENT),
     )
 
 

@@ -18,6 +18,8 @@ _STOP_SECONDS = 3.0
 # Between looks at a phone number that somebody else is on, and after trouble with one campaign.
 _BUSY_SECONDS = 5.0
 _TROUBLE_SECONDS = 5.0
+# Batches of contacts who may not be called now, of one campaign, before others have their turn.
+_VAIN_MAX = 5
 
 
 class Dispatcher:
@@ -64,7 +66,7 @@ class Dispatcher:
         if not await lease.acquire():
             self._wake_later(_HELD_SECONDS)
             return 0
-        dialed = 0
+        dialed = vain = 0
         try:
             if not await self._dialing.is_line_quiet(candidate):
                 # The end of a call wakes the loop too, but not every call is told of.
@@ -76,6 +78,11 @@ class Dispatcher:
                     self._send(claim.intent)
                     dialed += 1
                 if not claim.more:
+                    break
+                vain = 0 if claim.intent else vain + 1
+                if vain >= _VAIN_MAX:
+                    # A long list may not be called now; other campaigns go on meanwhile.
+                    self.wake()
                     break
         finally:
             await lease.release()

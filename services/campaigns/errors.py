@@ -7,6 +7,7 @@
       CampaignNotFound   CampaignWrongStatus  CampaignEmpty  CampaignHasOpenCalls  CampaignCannotEnroll
       CampaignAssistantGone  ImportNotFound
       ContactsFileInvalid  ContactsFileTooLarge
+      ConsentNotFound
 
 What `calls` answers about the provider passes through as libs.rpc.PeerError.
 """
@@ -152,3 +153,10 @@ class AssistantGone(ServiceError):
 
     kind = Kind.WRONG_STATE
     reason = "ASSISTANT_GONE"
+
+
+class ConsentNotFound(ServiceError):
+    """There is no such consent."""
+
+    kind = Kind.MISSING
+    reason = "CONSENT_NOT_FOUND"

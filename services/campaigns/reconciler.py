@@ -1,14 +1,13 @@
 """The loops that put right what was left behind: lost intents, unknown placements, silent calls; slots;
 assistants."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from libs.loops import Loop
 from libs.pg import Lease, Pool
 from services.campaigns.operations.assistant_keeping import AssistantKeeping
 from services.campaigns.operations.checking import Checking
 from services.campaigns.operations.following import SCHEMA
-from services.campaigns.operations.idempotency import IdempotencyKeys
 from services.campaigns.operations.slot_keeping import SlotKeeping
 
 _CLEAN_UP_SECONDS = 3600.0
@@ -52,6 +51,10 @@ def assistant_cleaner(keeping: AssistantKeeping, *, interval_seconds: float, lea
     return Loop("assistant_cleaner", keeping.delete_ephemeral, interval_seconds=interval_seconds, lease=lease)
 
 
-def housekeeper(keys: IdempotencyKeys) -> Loop:
-    """Forgets old idempotency keys."""
-    return Loop("housekeeper", keys.forget_old, interval_seconds=_CLEAN_UP_SECONDS)
+def housekeeper(*forget: Callable[[], Awaitable[int]]) -> Loop:
+    """Forgets what is too old to matter; each answers how many rows it deleted."""
+
+    async def step() -> int:
+        return sum([await one() for one in forget])
+
+    return Loop("housekeeper", step, interval_seconds=_CLEAN_UP_SECONDS)

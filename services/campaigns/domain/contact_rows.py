@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from libs import phone
+from libs import phone, time_zones
 from services.campaigns.domain.contacts import NewContact
 
 REGION_DEFAULT: Final = "CA"
@@ -40,7 +40,8 @@ class ContactRows:
         self._phones: set[str] = set()
 
     def read(self, texts: Mapping[str, str], *, line: int) -> None:
-        """Takes the row that was counted last. `texts` has name, business_name and phone."""
+        """Takes the row that was counted last. `texts` has name, business_name and phone, and perhaps
+        timezone."""
         for field, text in texts.items():
             problem = _text_problem(field, text)
             if problem:
@@ -54,7 +55,7 @@ class ContactRows:
 
     def _read_phone(self, texts: Mapping[str, str], *, line: int) -> None:
         try:
-            number = phone.to_e164(texts["phone"], region=self._region)
+            number = phone.to_callable(texts["phone"], region=self._region)
         except phone.InvalidPhone as exc:
             self.reject(line, "phone", f"{exc.why}; {_PHONE_HINT}", texts["phone"])
             return
@@ -63,7 +64,11 @@ class ContactRows:
             return
         self._phones.add(number)
         contact = NewContact(
-            row=self.rows, name=texts["name"], business_name=texts["business_name"], phone=number
+            row=self.rows,
+            name=texts["name"],
+            business_name=texts["business_name"],
+            phone=number,
+            time_zone=texts.get("timezone", ""),
         )
         self.contacts.append(contact)
 
@@ -75,6 +80,8 @@ def _text_problem(field: str, text: str) -> str:
         return f"is longer than {_TEXT_LENGTH_MAX} characters; shorten it"
     if field == "name" and not text:
         return "is empty; say whom the call is for"
+    if field == "timezone" and text and text not in time_zones.names():
+        return "is no IANA time zone; write it like America/Toronto, or leave it empty"
     return _phone_problem(text) if field == "phone" else ""
 
 

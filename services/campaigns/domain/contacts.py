@@ -1,4 +1,5 @@
-"""Contacts: whether one may be called now, and what an attempt that is over means for them.
+"""Contacts, and what an attempt that is over means for them. Whether one may be called is a question of
+`contactability`.
 
 PENDING -dialed-> ACTIVE -reached, or out of attempts-> DONE
                   ACTIVE -not reached-> PENDING (later)
@@ -45,32 +46,8 @@ class NewContact:
     name: str
     business_name: str
     phone: str
-
-
-class Decision(StrEnum):
-    DIAL = "DIAL"
-    # Not yet; nothing is stored for it.
-    WAIT = "WAIT"
-    SKIP = "SKIP"
-    # Its attempts are used up, perhaps because their number was lowered.
-    EXHAUSTED = "EXHAUSTED"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    decision: Decision
-    reason: str
-
-
-def contactability(contact: Contact, *, suppressed: bool, max_attempts: int, now: datetime) -> Verdict:
-    """Whether a pending contact may be called at this moment, and why."""
-    if suppressed:
-        return Verdict(Decision.SKIP, "SUPPRESSED")
-    if contact.attempts >= max_attempts:
-        return Verdict(Decision.EXHAUSTED, "ATTEMPTS_USED_UP")
-    if contact.next_attempt_at is not None and contact.next_attempt_at > now:
-        return Verdict(Decision.WAIT, "NOT_DUE")
-    return Verdict(Decision.DIAL, "FIRST_ATTEMPT" if contact.attempts == 0 else "RETRY")
+    # By the IANA's name; empty if the file does not tell.
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

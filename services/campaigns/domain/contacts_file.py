@@ -2,8 +2,8 @@
 right.
 
 UTF-8 with or without a byte order mark; separated by comma, semicolon or tab; any line ending. The header
-names the columns `name`, `business_name` and `phone` in any order and case; other columns are ignored, as are
-blank lines.
+names the columns `name`, `business_name` and `phone` in any order and case, perhaps also `timezone` (an IANA
+name like America/Toronto, or nothing); other columns are ignored, as are blank lines.
 """
 
 import codecs
@@ -19,6 +19,7 @@ from services.campaigns.errors import ContactsFileInvalid, ContactsFileTooLarge
 BYTES_MAX: Final = 10 * 1024 * 1024
 ROWS_MAX: Final = 10_000
 COLUMNS: Final = ("name", "business_name", "phone")
+TIME_ZONE_COLUMNS: Final = frozenset({"timezone", "time_zone"})
 
 _LINE_LENGTH_MAX = 65_536
 # A quoted cell may hold line breaks, but a quote that is never closed must not swallow the file.
@@ -42,6 +43,7 @@ class ContactsFile:
         self._open: list[str] = []
         self._separator = ""
         self._columns: dict[str, int] = {}
+        self._time_zone: int | None = None
         self._cells = 0
 
     @property
@@ -160,6 +162,7 @@ class ContactsFile:
             raise _invalid(f"The header names {', '.join(doubled)} more than once.", line=self._line_no)
         self._separator, self._cells = separator, len(names)
         self._columns = {column: names.index(column) for column in COLUMNS}
+        self._time_zone = next((index for index, name in enumerate(names) if name in TIME_ZONE_COLUMNS), None)
 
     def _count_row(self) -> None:
         self.taken.rows += 1
@@ -180,6 +183,8 @@ class ContactsFile:
             self.taken.reject(line, "row", f"{problem}; {remedy}", self._separator.join(cells))
             return
         texts = {column: cells[index] for column, index in self._columns.items()}
+        if self._time_zone is not None:
+            texts["timezone"] = cells[self._time_zone]
         self.taken.read(texts, line=line)
 
 

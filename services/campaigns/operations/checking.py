@@ -80,10 +80,11 @@ class Checking:
     async def _resolve_intent(self, check: Check, *, deadline: float) -> None:
         """Nobody is sending it any more: both the time to begin and the time to be answered are over."""
         async with transaction(self._pool) as conn:
-            stored = await dials.get(conn, check.attempt_id)
-        if stored.still_wanted:
+            dial = await dials.get(conn, check.attempt_id)
+            wanted = await dials.is_wanted(conn, check.attempt_id)
+        if wanted:
             # `calls` dials an id once, however often it is sent.
-            await self._dialing.place(Intent(stored.dial, deadline))
+            await self._dialing.place(Intent(dial, deadline, sent_before=True))
             return
         news = await self._calls.find_call(check.attempt_id, org_id=check.org_id)
         if news is None or (not news.placed and news.status in TERMINAL):

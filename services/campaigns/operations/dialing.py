@@ -9,28 +9,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from libs import failpoints, outbox, telemetry
+from libs import failpoints, telemetry
 from libs.pg import Connection, Lease, Pool, transaction
-from services.campaigns import events
-from services.campaigns.domain import contacts as contact_domain
 from services.campaigns.domain.attempts import CallNews, Placement
 from services.campaigns.domain.campaigns import Campaign, Mode
-from services.campaigns.domain.contacts import Contact, Decision, Verdict
+from services.campaigns.domain.contacts import Contact
 from services.campaigns.domain.dialing import Candidate, Dial
 from services.campaigns.domain.pace import Pace
 from services.campaigns.operations import following
+from services.campaigns.operations.budgeting import has_money
+from services.campaigns.operations.contactability import GateReading, choose
 from services.campaigns.operations.following import SCHEMA, Patience
-from services.campaigns.store import attempts, campaigns, contacts, dials, slots, suppressions
+from services.campaigns.store import attempts, budgets, campaigns, contacts, dials, slots
 
 failpoints.register("dial.before_intent", "dial.before_post", "dial.after_post", "dial.after_commit")
 
 _log = telemetry.logger(__name__)
 
-# People who may not be called are passed over in batches of this size, each in a transaction of its own.
-_SKIPS_MAX = 20
 _LEASE_SECONDS = 5.0
 
 
@@ -57,6 +56,8 @@ class Intent:
 
     dial: Dial
     deadline: float
+    # It was sent before, or may have been.
+    sent_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ _NOTHING = Claim(None, more=False)
 
 
 class Dialing:
-    """`pool` is the worker role's."""
+    """`pool` is the worker role's. `call_cost_max_usd` is reserved for a call where no policy says more."""
 
     def __init__(
         self,
@@ -79,12 +80,15 @@ class Dialing:
         calls: Calls,
         *,
         patience: Patience,
+        call_cost_max_usd: Decimal,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._calls = calls
         self._patience = patience
         self._monotonic = monotonic
+        self._gates = GateReading()
+        self._call_cost_max_usd = call_cost_max_usd
 
     def lease(self, campaign_id: UUID) -> Lease:
         """Spares two processes from deciding for the same campaign at once; the cap does not depend on it."""
@@ -126,10 +130,15 @@ class Dialing:
             slot_no = await slots.find_free(conn, campaign_id)
             if slot_no is None or not pace.may_dial(taken=taken, now=locked.now):
                 return _NOTHING
-            batch_no = await self._batch(conn, campaign)
+            gate = await self._gates.read(conn, campaign)
+            if gate is None:
+                return Claim(None, more=True)
+            cost_usd = gate.call_cost_max_usd(default=self._call_cost_max_usd)
+            may_dial = not gate.killed and await has_money(conn, locked, gate, cost_usd=cost_usd)
+            batch_no = await self._batch(conn, campaign) if may_dial else None
             if batch_no is None:
                 return _NOTHING
-            found = await self._next_contact(conn, locked)
+            found = await choose(conn, locked, gate.rules(max_attempts=campaign.max_attempts))
             if found.contact is None:
                 await following.complete_if_done(conn, campaign)
                 return Claim(None, more=found.more)
@@ -137,6 +146,14 @@ class Dialing:
             if changed != pace:
                 await campaigns.set_pace(conn, campaign_id, changed)
             dial = await self._begin(conn, campaign, found.contact, slot_no=slot_no, batch_no=batch_no)
+            await budgets.reserve(
+                conn,
+                dial.attempt_id,
+                org_id=campaign.org_id,
+                campaign_id=campaign.id,
+                amount_usd=cost_usd,
+                now=locked.now,
+            )
         return Claim(Intent(dial, deadline), more=True)
 
     async def place(self, intent: Intent) -> None:
@@ -152,6 +169,8 @@ class Dialing:
             },
         ):
             await failpoints.hit("dial.before_post")
+            if not intent.sent_before and await self._give_back_if_unwanted(dial.attempt_id):
+                return
             if self._monotonic() >= intent.deadline:
                 _log.warning("dial too late", attempt_id=str(dial.attempt_id))
                 return
@@ -160,6 +179,14 @@ class Dialing:
             async with transaction(self._pool) as conn:
                 await following.apply_placement(conn, dial.attempt_id, placement, patience=self._patience)
             await failpoints.hit("dial.after_commit")
+
+    async def _give_back_if_unwanted(self, attempt_id: UUID) -> bool:
+        """What was decided a moment ago may have been forbidden since."""
+        async with transaction(self._pool) as conn:
+            if await dials.is_wanted(conn, attempt_id):
+                return False
+            await following.give_back(conn, attempt_id, reason="NOT_WANTED", patience=self._patience)
+        return True
 
     async def _batch(self, conn: Connection, campaign: Campaign) -> int | None:
         """The number of the batch to dial in, or None while the last one is full and not over."""
@@ -172,23 +199,6 @@ class Dialing:
             return None
         await campaigns.open_batch(conn, campaign.id, batch_no=campaign.batch_no + 1, batch_size=campaign.cap)
         return campaign.batch_no + 1
-
-    async def _next_contact(self, conn: Connection, locked: campaigns.Locked) -> "_Found":
-        for _ in range(_SKIPS_MAX):
-            contact = await contacts.find_due(conn, locked.campaign.id)
-            if contact is None:
-                return _Found(None, more=False)
-            suppressed = await suppressions.is_suppressed(conn, org_id=contact.org_id, phone=contact.phone)
-            verdict = contact_domain.contactability(
-                contact, suppressed=suppressed, max_attempts=locked.campaign.max_attempts, now=locked.now
-            )
-            if verdict.decision is Decision.WAIT:
-                return _Found(None, more=False)
-            await contacts.insert_verdict(conn, contact, verdict)
-            if verdict.decision is Decision.DIAL:
-                return _Found(contact, more=True)
-            await _pass_over(conn, contact, verdict)
-        return _Found(None, more=True)
 
     async def _begin(
         self, conn: Connection, campaign: Campaign, contact: Contact, *, slot_no: int, batch_no: int
@@ -204,20 +214,4 @@ class Dialing:
         )
         await slots.take(conn, campaign.id, slot_no, attempt_id=attempt_id)
         await contacts.begin_attempt(conn, contact.id, attempt_id=attempt_id)
-        return (await dials.get(conn, attempt_id)).dial
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    contact: Contact | None
-    more: bool
-
-
-async def _pass_over(conn: Connection, contact: Contact, verdict: Verdict) -> None:
-    skipped = verdict.decision is Decision.SKIP
-    status = contact_domain.Status.SKIPPED if skipped else contact_domain.Status.DONE
-    await contacts.settle(
-        conn, contact.id, contact_domain.Settlement(status, verdict.reason, contact.attempts)
-    )
-    if skipped:
-        await outbox.append(conn, SCHEMA, [events.contact_skipped(contact, reason=verdict.reason)])
+        return await dials.get(conn, attempt_id)

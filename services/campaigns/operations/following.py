@@ -15,9 +15,10 @@ from services.campaigns.domain import campaigns as campaign_domain
 from services.campaigns.domain import contacts as contact_domain
 from services.campaigns.domain.attempts import Attempt, CallNews, Placement, State
 from services.campaigns.domain.campaigns import Campaign, Status
+from services.campaigns.domain.contactability import Decision, Verdict
 from services.campaigns.domain.pace import Pace
-from services.campaigns.operations import retrying
-from services.campaigns.store import attempts, campaigns, contacts, slots
+from services.campaigns.operations import budgeting, retrying
+from services.campaigns.store import attempts, campaigns, contacts, slots, verdicts
 
 SCHEMA = "campaigns"
 
@@ -147,6 +148,7 @@ async def _apply(
         await _free_slot(conn, campaign, after)
     settled, awaited = await _settle_contact(conn, campaign, after, now=locked.now, patient=wait_for_report)
     await attempts.save(conn, after, check_in_seconds=_check_in_seconds(after, patience, awaited=awaited))
+    await budgeting.true_up(conn, after, org_id=campaign.org_id)
     if not keep_pace:
         await _keep_pace(
             conn, campaign, before, after, now=locked.now, retry_after_seconds=retry_after_seconds
@@ -214,6 +216,10 @@ async def _keep_pace(
     changed = pace
     if before.state is State.INTENT and after.state is State.REFUSED and not after.counts:
         changed = pace.after_refusal(taken=taken, now=now, retry_after_seconds=retry_after_seconds)
+        verdict = Verdict(Decision.WAIT, after.reason, changed.probe_at)
+        await verdicts.insert(
+            conn, after.contact_id, verdict, org_id=after.org_id, campaign_id=after.campaign_id
+        )
     elif after.state is State.PLACED:
         changed = pace.after_placed(taken=taken, cap=campaign.cap)
     if changed != pace:

@@ -26,7 +26,12 @@ class ContactServicer(contacts_pb2_grpc.ContactServiceServicer):
         added = await self._imports.add(
             UUID(request.campaign_id),
             [
-                {"name": one.name, "business_name": one.business_name, "phone": one.phone}
+                {
+                    "name": one.name,
+                    "business_name": one.business_name,
+                    "phone": one.phone,
+                    "timezone": one.time_zone,
+                }
                 for one in request.contacts
             ],
             org_id=org_id(),

@@ -289,6 +289,11 @@ async def list_dialable(conn: Connection, *, limit: int) -> Sequence[Candidate]:
         SELECT campaign.id, campaign.org_id, campaign.phone_number_id, campaign.line_quiet
           FROM campaigns.campaigns AS campaign
          WHERE campaign.status IN ('QUEUED', 'DIALING', 'RUNNING')
+           AND NOT EXISTS (SELECT FROM campaigns.kill_switches AS switch
+                            WHERE switch.released_at IS NULL AND switch.org_id = campaign.org_id
+                              AND (switch.campaign_id IS NULL OR switch.campaign_id = campaign.id))
+           AND NOT EXISTS (SELECT FROM campaigns.holds
+                            WHERE holds.campaign_id = campaign.id AND holds.look_at > clock_timestamp())
            AND EXISTS (SELECT FROM campaigns.slots
                         WHERE slots.campaign_id = campaign.id AND slots.attempt_id IS NULL)
            AND EXISTS (SELECT FROM campaigns.contacts
@@ -304,7 +309,8 @@ async def list_dialable(conn: Connection, *, limit: int) -> Sequence[Candidate]:
 
 
 async def seconds_until_due(conn: Connection, *, since: datetime) -> float | None:
-    """Until a campaign under way may dial again by itself: a retry is due, or a probe. Not positive if that
+    """Until a campaign under way may dial again by itself: a retry is due, a wait or a
+    hold is over, or a probe. Not positive if that
     has happened since then; None if there is no such time."""
     seconds: float | None = await conn.fetchval(
         """
@@ -312,6 +318,8 @@ async def seconds_until_due(conn: Connection, *, since: datetime) -> float | Non
           FROM campaigns.campaigns AS campaign
          CROSS JOIN LATERAL (
                SELECT campaign.probe_at AS at
+               UNION ALL
+               SELECT holds.look_at FROM campaigns.holds WHERE holds.campaign_id = campaign.id
                UNION ALL
                SELECT min(contacts.next_attempt_at) FROM campaigns.contacts
                 WHERE contacts.campaign_id = campaign.id AND contacts.status = 'PENDING'

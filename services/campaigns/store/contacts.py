@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.pg import Connection
-from services.campaigns.domain.contacts import Contact, NewContact, Settlement, Status, Verdict
+from services.campaigns.domain.contacts import Contact, NewContact, Settlement, Status
 from services.campaigns.store.rows import existing
 
 
@@ -21,14 +21,17 @@ async def insert_new(
     added: int = await conn.fetchval(
         """
         WITH added AS (
-            INSERT INTO campaigns.contacts (org_id, campaign_id, import_id, row, name, business_name, phone)
-            SELECT $1, $2, $3, contact.row, contact.name, contact.business_name, contact.phone
-              FROM unnest($4::integer[], $5::text[], $6::text[], $7::text[])
-                   AS contact (row, name, business_name, phone)
+            INSERT INTO campaigns.contacts (org_id, campaign_id, import_id, row, name, business_name, phone,
+                                            time_zone)
+            SELECT $1, $2, $3, contact.row, contact.name, contact.business_name, contact.phone,
+                   contact.time_zone
+              FROM unnest($4::integer[], $5::text[], $6::text[], $7::text[], $8::text[])
+                   AS contact (row, name, business_name, phone, time_zone)
              ORDER BY contact.row
                 ON CONFLICT ON CONSTRAINT contacts_phone_unique DO UPDATE
                SET import_id = excluded.import_id, row = excluded.row, name = excluded.name,
-                   business_name = excluded.business_name, status = 'PENDING', reason = '',
+                   business_name = excluded.business_name, time_zone = excluded.time_zone,
+                   status = 'PENDING', reason = '', wait_reason = '',
                    updated_at = now()
              WHERE contacts.status = 'SKIPPED' AND contacts.reason = 'IMPORT_UNDONE'
             RETURNING 1
@@ -42,6 +45,7 @@ async def insert_new(
         [contact.name for contact in new],
         [contact.business_name for contact in new],
         [contact.phone for contact in new],
+        [contact.time_zone for contact in new],
     )
     return added
 
@@ -86,9 +90,9 @@ async def list_waiting(conn: Connection, campaign_id: UUID, *, after: int, limit
     return [_contact(row) for row in rows]
 
 
-async def find_due(conn: Connection, campaign_id: UUID) -> Contact | None:
-    """The next one to call, locked: those never called in their order, then retries as they fall due."""
-    row = await conn.fetchrow(
+async def list_due(conn: Connection, campaign_id: UUID, *, limit: int) -> list[Contact]:
+    """The next ones to call, locked: those never called in their order, then others as they fall due."""
+    rows = await conn.fetch(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
                attempt_id, next_attempt_at, reason
@@ -96,12 +100,13 @@ async def find_due(conn: Connection, campaign_id: UUID) -> Contact | None:
          WHERE campaign_id = $1 AND status = 'PENDING'
            AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
          ORDER BY next_attempt_at NULLS FIRST, position
-         LIMIT 1
+         LIMIT $2
            FOR UPDATE SKIP LOCKED
         """,
         campaign_id,
+        limit,
     )
-    return _contact(row) if row else None
+    return [_contact(row) for row in rows]
 
 
 async def lock(conn: Connection, contact_id: UUID) -> Contact:
@@ -123,7 +128,7 @@ async def begin_attempt(conn: Connection, contact_id: UUID, *, attempt_id: UUID)
         """
         UPDATE campaigns.contacts
            SET status = 'ACTIVE', attempts = attempts + 1, attempt_id = $2, next_attempt_at = NULL,
-               updated_at = now()
+               wait_reason = '', updated_at = now()
          WHERE id = $1
         """,
         contact_id,
@@ -135,7 +140,8 @@ async def settle(conn: Connection, contact_id: UUID, settlement: Settlement) -> 
     await conn.execute(
         """
         UPDATE campaigns.contacts
-           SET status = $2, reason = $3, attempts = $4, attempt_id = NULL, updated_at = now(),
+           SET status = $2, reason = $3, attempts = $4, attempt_id = NULL, wait_reason = '',
+               updated_at = now(),
                next_attempt_at = clock_timestamp() + make_interval(secs => nullif($5::double precision, 0))
          WHERE id = $1
         """,
@@ -144,20 +150,6 @@ async def settle(conn: Connection, contact_id: UUID, settlement: Settlement) -> 
         settlement.reason,
         settlement.attempts,
         settlement.retry_in_seconds,
-    )
-
-
-async def insert_verdict(conn: Connection, contact: Contact, verdict: Verdict) -> None:
-    await conn.execute(
-        """
-        INSERT INTO campaigns.verdicts (org_id, campaign_id, contact_id, verdict, reason)
-        VALUES ($1, $2, $3, $4, $5)
-        """,
-        contact.org_id,
-        contact.campaign_id,
-        contact.id,
-        verdict.decision.value,
-        verdict.reason,
     )
 
 

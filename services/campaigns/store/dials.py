@@ -1,6 +1,5 @@
 """What is needed to send an attempt's request, and whether it may still be sent."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from libs.pg import Connection
@@ -12,11 +11,8 @@ from services.campaigns.store.rows import existing
 _DIAL = """
 SELECT attempt.id AS attempt_id, attempt.org_id, attempt.campaign_id, attempt.contact_id, contact.phone,
        contact.name, campaign.assistant_id, campaign.provider_assistant_id, campaign.phone_number_id,
-       campaign.traceparent, campaign.status, assistant.config AS current_config,
-       coalesce(version.config, assistant.config) AS pinned_config,
-       EXISTS (SELECT FROM campaigns.suppressions
-                WHERE suppressions.org_id = attempt.org_id AND suppressions.phone = contact.phone
-                  AND suppressions.channel IN ('VOICE', 'ALL')) AS suppressed
+       campaign.traceparent, assistant.config AS current_config,
+       coalesce(version.config, assistant.config) AS pinned_config
   FROM campaigns.attempts AS attempt
   JOIN campaigns.campaigns AS campaign ON campaign.id = attempt.campaign_id
   JOIN campaigns.contacts AS contact ON contact.id = attempt.contact_id
@@ -27,21 +23,42 @@ SELECT attempt.id AS attempt_id, attempt.org_id, attempt.campaign_id, attempt.co
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDial:
-    dial: Dial
-    # False once the campaign was paused or ended, or the contact does not want to be called any more.
-    still_wanted: bool
+_STANDING = """
+SELECT campaign.status,
+       EXISTS (SELECT FROM campaigns.suppressions
+                WHERE suppressions.org_id = attempt.org_id AND suppressions.phone = contact.phone
+                  AND suppressions.channel IN ('VOICE', 'ALL'))
+       OR EXISTS (SELECT FROM campaigns.kill_switches AS switch
+                   WHERE switch.released_at IS NULL AND switch.org_id = attempt.org_id
+                     AND (switch.campaign_id IS NULL OR switch.campaign_id = attempt.campaign_id))
+       OR ((EXISTS (SELECT FROM campaigns.dialing_policies AS policy
+                     WHERE policy.org_id = attempt.org_id AND policy.consent_required)
+            OR EXISTS (SELECT FROM campaigns.campaign_dialing_policies AS policy
+                        WHERE policy.campaign_id = attempt.campaign_id AND policy.consent_required))
+           AND NOT EXISTS (SELECT FROM campaigns.consents
+                            WHERE consents.org_id = attempt.org_id AND consents.phone = contact.phone
+                              AND consents.channel IN ('VOICE', 'ALL')
+                              AND consents.revoked_at IS NULL)) AS forbidden
+  FROM campaigns.attempts AS attempt
+  JOIN campaigns.campaigns AS campaign ON campaign.id = attempt.campaign_id
+  JOIN campaigns.contacts AS contact ON contact.id = attempt.contact_id
+ WHERE attempt.id = $1
+"""
 
 
-async def get(conn: Connection, attempt_id: UUID) -> StoredDial:
+async def get(conn: Connection, attempt_id: UUID) -> Dial:
     row = await conn.fetchrow(_DIAL, attempt_id)
     columns = dict(existing(row))
-    status, suppressed = Status(columns.pop("status")), columns.pop("suppressed")
     pinned, current = columns.pop("pinned_config"), columns.pop("current_config")
-    dial = Dial(
+    return Dial(
         **columns,
         max_duration_seconds=pinning.max_duration_seconds(pinned),
         assistant_overrides=pinning.overrides(pinned=pinned, current=current),
     )
-    return StoredDial(dial, still_wanted=status in UNDER_WAY and not suppressed)
+
+
+async def is_wanted(conn: Connection, attempt_id: UUID) -> bool:
+    """False once the campaign was paused, ended or stopped by a kill switch, or the contact may not be called
+    any more."""
+    row = existing(await conn.fetchrow(_STANDING, attempt_id))
+    return Status(row["status"]) in UNDER_WAY and not row["forbidden"]

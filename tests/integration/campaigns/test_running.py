@@ -136,6 +136,7 @@ async def test_a_canceled_campaign_lets_open_calls_end_and_dials_nobody_else(ser
 
 
 async def test_a_lowered_cap_ends_no_call_and_waits_until_fewer_are_open(service: Service) -> None:
+    """V14: the cap is lowered below what is in use."""
     service.calls.script = lambda _: Script(seconds=None)
     campaign = await service.campaign(contacts=12, cap=5)
     await service.start(campaign.id)
@@ -210,6 +211,7 @@ async def test_the_report_is_waited_for_if_it_decides_on_a_retry(service: Servic
 
 
 async def test_a_provider_with_fewer_lines_than_the_cap_is_not_stormed(service: Service) -> None:
+    """V15: the provider side carries fewer calls than the cap; few are asked for in vain."""
     service.calls.script = lambda _: Script(seconds=0.2)
     service.calls.capacity = 3
     campaign = await service.campaign(contacts=15, cap=10)

@@ -55,6 +55,10 @@ def test_the_same_contact_in_many_forms(data: str) -> None:
         ("Ann,A,5550101", "phone", "has no area code"),
         ("Ann,A,+15145550101555555", "phone", "is too long"),
         ("Ann,A,nobody", "phone", "is not a phone number"),
+        ("Ann,A,+19005550101", "phone", "is a premium-rate number"),
+        ("Ann,A,+979123456789", "phone", "is a premium-rate number"),
+        ("Ann,A,911", "phone", "is an emergency number"),
+        ("Ann,A,411", "phone", "is a short number"),
         ("Ann,A,", "phone", "is empty"),
         ("Ann,A,1.5145550101E+10", "phone", "spreadsheet"),
         (",A,+15145550101", "name", "is empty"),
@@ -173,3 +177,18 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         return
 
     assert file.rows == len(file.contacts) + len(file.rejections) + file.duplicates
+
+
+def test_a_time_zone_may_stand_beside_the_number() -> None:
+    """CA-5: the recipient's zone from the contact."""
+    file = read(
+        "name,business_name,phone,Timezone\n"
+        "Ann,A,+15145550101,America/Vancouver\n"
+        "Bob,B,+15145550102,\n"
+        "Cam,C,+15145550103,Montreal\n"
+    )
+
+    assert [("Ann", "America/Vancouver"), ("Bob", "")] == [(one.name, one.time_zone) for one in file.contacts]
+    [rejection] = file.rejections
+    assert (4, "timezone", "Montreal") == (rejection.row, rejection.field, rejection.value)
+    assert "America/Toronto" in rejection.reason

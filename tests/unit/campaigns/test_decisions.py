@@ -1,4 +1,4 @@
-"""Who may be called, what becomes of a contact, when to knock again, what a status allows."""
+"""What becomes of a contact, when to knock again, what a status allows."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from services.campaigns.domain.campaigns import (
     check,
     progressed,
 )
-from services.campaigns.domain.contacts import Contact, Decision, Settlement, contactability, settle
+from services.campaigns.domain.contacts import Contact, Settlement, settle
 from services.campaigns.domain.contacts import Status as ContactStatus
 from services.campaigns.domain.export import ExportRow, encoded
 from services.campaigns.domain.pace import Pace
@@ -71,24 +71,6 @@ CAMPAIGN = Campaign(
     revision=1,
     created_at=NOW,
 )
-
-
-@pytest.mark.parametrize(
-    ("contact", "suppressed", "decision", "reason"),
-    [
-        (CONTACT, False, Decision.DIAL, "FIRST_ATTEMPT"),
-        (replace(CONTACT, attempts=1), False, Decision.DIAL, "RETRY"),
-        (CONTACT, True, Decision.SKIP, "SUPPRESSED"),
-        (replace(CONTACT, attempts=2), False, Decision.EXHAUSTED, "ATTEMPTS_USED_UP"),
-        (replace(CONTACT, next_attempt_at=NOW + timedelta(seconds=1)), False, Decision.WAIT, "NOT_DUE"),
-        (replace(CONTACT, next_attempt_at=NOW), False, Decision.DIAL, "FIRST_ATTEMPT"),
-        (replace(CONTACT, next_attempt_at=NOW + timedelta(1)), True, Decision.SKIP, "SUPPRESSED"),
-    ],
-)
-def test_contactability(contact: Contact, suppressed: bool, decision: Decision, reason: str) -> None:
-    verdict = contactability(contact, suppressed=suppressed, max_attempts=2, now=NOW)
-
-    assert (decision, reason) == (verdict.decision, verdict.reason)
 
 
 def settled(contact: Contact, attempt: Attempt, *, patient: bool) -> Settlement | None:

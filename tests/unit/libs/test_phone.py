@@ -62,3 +62,46 @@ def test_what_cannot_be_called_is_refused_with_a_reason(text: str, region: str |
 )
 def test_masking(text: str, expected: str) -> None:
     assert mask_phone(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "why"),
+    [
+        ("911", "CA", "is an emergency number, which is never called"),
+        ("112", "FR", "is an emergency number, which is never called"),
+        ("999", "GB", "is an emergency number, which is never called"),
+        ("411", "US", "is a short number, which is never called"),
+        ("+1 900 555 0101", None, "is a premium-rate number, which is never called"),
+        ("08 99 12 34 56", "FR", "is a premium-rate number, which is never called"),
+        ("+882 123456789", None, "is a premium-rate number, which is never called"),
+        ("+979 123456789", None, "is a premium-rate number, which is never called"),
+        ("+1 911", None, "is too short"),
+    ],
+)
+def test_what_costs_or_alarms_is_never_called(text: str, region: str | None, why: str) -> None:
+    """B27: premium, emergency and short numbers are refused."""
+    with pytest.raises(phone.InvalidPhone) as raised:
+        phone.to_callable(text, region=region)
+
+    assert why == raised.value.why
+
+
+def test_free_and_ordinary_numbers_may_be_called() -> None:
+    assert "+80012345678" == phone.to_callable("+80012345678", region=None)
+    assert "+18005550101" == phone.to_callable("1-800-555-0101", region="US")
+    assert "+15145550134" == phone.to_callable("514-555-0134", region="CA")
+
+
+@pytest.mark.parametrize(
+    ("number", "zones"),
+    [
+        ("+15145550134", {"America/Toronto"}),
+        ("+19075551234", {"America/Adak", "America/Anchorage"}),
+        # Of a code that the numbering plan does not list yet.
+        ("+12425551234", {"America/Nassau"}),
+        ("+882123456789", set()),
+        ("+999123456789", set()),
+    ],
+)
+def test_where_a_number_may_ring(number: str, zones: set[str]) -> None:
+    assert zones == set(phone.time_zones(number))
