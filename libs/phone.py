@@ -1,10 +1,11 @@
 """Phone numbers: E.164 in, or a reason why not; what may be called at all; where it rings."""
 
+import re
 from enum import StrEnum
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import PhoneNumberType, shortnumberinfo
+from phonenumbers import shortnumberinfo
 from phonenumbers import timezone as zone_data
 
 from libs.errors import FieldViolation, Kind, ServiceError
@@ -37,7 +38,6 @@ _IMPOSSIBLE = {
     phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "has no area code",
 }
 
-_PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
 # Country codes of no country that ring at the callee's expense; all others of the kind are satellites and
 # networks that bill like premium numbers.
 _FREE_WORLDWIDE = frozenset({800})
@@ -124,7 +124,19 @@ def uncallable(e164: str) -> Uncallable | None:
         kind = _short_kind(national, region)
         if kind is not None:
             return kind
-    return Uncallable.PREMIUM if phonenumbers.number_type(number) in _PREMIUM else None
+    premium = _premium_of(number.country_code or 0)
+    return Uncallable.PREMIUM if premium is not None and premium.fullmatch(national) else None
+
+
+@lru_cache(maxsize=512)
+def _premium_of(country_code: int) -> re.Pattern[str] | None:
+    """Numbers at premium rates or shared cost, in any region of the country code; the library's own look at a
+    number's type tries every other type as well."""
+    regions = phonenumbers.region_codes_for_country_code(country_code)
+    plans = [phonenumbers.PhoneMetadata.metadata_for_region(region, None) for region in regions]
+    kinds = [kind for plan in plans if plan for kind in (plan.premium_rate, plan.shared_cost) if kind]
+    patterns = [f"(?:{kind.national_number_pattern})" for kind in kinds if kind.national_number_pattern]
+    return re.compile("|".join(patterns)) if patterns else None
 
 
 def _short_kind(digits: str, region: str) -> Uncallable | None:

@@ -41,6 +41,7 @@ from services.calls.operations.lead_clock import LeadClock
 from services.calls.operations.lead_keeping import LeadKeeping
 from services.calls.operations.leads import Leads
 from services.calls.operations.line_health import LineHealthReading
+from services.calls.operations.pacing import CarrierWatch
 from services.calls.operations.placement import SEND_SECONDS_MAX, Placements
 from services.calls.operations.provider_assistants import ProviderAssistants
 from services.calls.operations.providers import Providers
@@ -178,6 +179,7 @@ def _reconciling(config: Config, pool: Pool, providers: Providers, ingest: Inges
     return reconciler_loops(
         Reconciliation(pool, providers, feed=ingest.feed, patience=_patience(config)),
         Sweeping(pool, providers, catching_up=catching_up),
+        CarrierWatch(pool),
         pool,
         interval_seconds=config.reconcile_seconds,
         sweep_seconds=config.sweep_seconds,

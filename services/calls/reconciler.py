@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from libs.loops import Loop
 from libs.pg import Lease, Pool
+from services.calls.operations.pacing import CarrierWatch
 from services.calls.operations.reconciliation import Reconciliation
 from services.calls.operations.sweeping import Sweeping
 
@@ -14,6 +15,7 @@ _LEASE_SECONDS = 10.0
 def reconciler_loops(
     reconciliation: Reconciliation,
     sweeping: Sweeping,
+    carrier_watch: CarrierWatch,
     pool: Pool,
     *,
     interval_seconds: float,
@@ -27,6 +29,7 @@ def reconciler_loops(
         ("count lost webhooks", reconciliation.count_lost, interval_seconds),
         ("reconcile lines", reconciliation.free_lines, interval_seconds),
         ("sweep", sweeping.step, sweep_seconds),
+        ("watch carriers", carrier_watch.look, interval_seconds),
     )
     return [
         Loop(

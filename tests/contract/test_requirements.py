@@ -18,7 +18,7 @@ RULES = [f"RU-{number}" for number in range(1, 8)]
 CAMPAIGNS = [f"CA-{number}" for number in (1, 2, 3, 4, 5, 7)]
 BAD_INPUT = [f"B{number}" for number in (1, 2, 3, 4, 13, 14, 16, 17, 26, 27)]
 ASSISTANTS = [f"AS-{number}" for number in range(1, 7)]
-PROVIDER = ["V13", "V14", "V15"]
+PROVIDER = ["V1", "V13", "V14", "V15"]
 _ID = re.compile(r"\b(?:IN|RU|AS|CA)-\d+\b|\b[BV]\d+\b")
 
 

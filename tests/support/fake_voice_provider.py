@@ -37,6 +37,7 @@ class Failure:
     mode: Literal["timeout", "reset", "http"]
     status: int = 500
     call_made: bool = False
+    retry_after_seconds: int = 0
 
 
 class FakeVoiceProvider:
@@ -57,9 +58,14 @@ class FakeVoiceProvider:
         self._failures: list[Failure] = []
 
     def fail_next(
-        self, mode: Literal["timeout", "reset", "http"], *, status: int = 500, call_made: bool = False
+        self,
+        mode: Literal["timeout", "reset", "http"],
+        *,
+        status: int = 500,
+        call_made: bool = False,
+        retry_after_seconds: int = 0,
     ) -> None:
-        self._failures.append(Failure(mode, status, call_made))
+        self._failures.append(Failure(mode, status, call_made, retry_after_seconds))
 
     async def close(self) -> None:
         """It goes on: several clients may be the same provider."""
@@ -171,7 +177,11 @@ class FakeVoiceProvider:
         if failure.mode == "reset":
             return Unknown(reason="CONNECTION_LOST")
         if failure.status in _REFUSALS:
-            return Refused(reason=_REFUSALS[failure.status], infrastructure=True)
+            return Refused(
+                reason=_REFUSALS[failure.status],
+                infrastructure=True,
+                retry_after_seconds=failure.retry_after_seconds,
+            )
         return Unknown(reason=f"HTTP_{failure.status}")
 
     def _refusal(self, order: PlacementOrder) -> Refused | None:

@@ -33,6 +33,9 @@ class ProviderAccount:
     webhook_credential_id: str
     source_id: UUID | None
     phone_numbers: Sequence[ProviderPhoneNumber]
+    # Of calls placed; None: none was set, and none holds now.
+    calls_per_second_max: float | None = None
+    calls_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from services.calls.domain.accounts import (
 from services.calls.domain.assistants import ProviderPhoneNumber
 from services.calls.errors import CredentialsUnsupported, ProviderAccountNotFound
 from services.calls.operations.account_access import AccountAccess
+from services.calls.operations.pacing import limit_rate, with_rate
 from services.calls.store import accounts, lines
 
 PROVIDER = "vapi"
@@ -56,6 +57,7 @@ class Accounts:
         access: AccessChange = _NO_CHANGE,
         source_id: UUID | None = None,
         skip_check: bool = False,
+        calls_per_second_max: float | None = None,
     ) -> ProviderAccount:
         """Raises ProviderAccountNameTaken, and for access of its own what `AccountAccess` raises."""
         line_count = line_count or self._lines_default
@@ -78,6 +80,7 @@ class Accounts:
                 conn, org_id=org_id, account_id=account_id, line_count=line_count, reserve=inbound_reserve
             )
             await _save_access(conn, prepared, org_id=org_id, account_id=account_id)
+            await limit_rate(conn, account_id, calls_per_second_max, org_id=org_id)
             created = await _get(conn, account_id)
         self._forget(account_id, org_id=org_id)
         return created
@@ -90,7 +93,8 @@ class Accounts:
         self, *, org_id: UUID, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[ProviderAccount]:
         async with transaction(self._pool, org_id=org_id) as conn:
-            return await accounts.list_accounts(conn, after=after, limit=limit)
+            found = await accounts.list_accounts(conn, after=after, limit=limit)
+            return [await with_rate(conn, one) for one in found]
 
     async def update(
         self,
@@ -103,10 +107,11 @@ class Accounts:
         access: AccessChange = _NO_CHANGE,
         source_id: str | None = None,
         skip_check: bool = False,
+        calls_per_second_max: float | None = None,
     ) -> ProviderAccount:
-        """What is None stays; an empty `source_id` takes the source away. Fewer lines than are in use: no new
-        call until enough of them have ended. Raises what `create` does, and LostRace if somebody else
-        changed the access meanwhile."""
+        """What is None stays; an empty `source_id` takes the source away, 0 calls per second the limit. Fewer
+        lines than are in use: no new call until enough of them have ended. Raises what `create` does, and
+        LostRace if somebody else changed the access meanwhile."""
         link = await self._find_link(account_id, org_id=org_id)
         prepared = await self._prepare(access, link, skip_check=skip_check)
         async with transaction(self._pool, org_id=org_id) as conn:
@@ -126,6 +131,7 @@ class Accounts:
             )
             await _lay_out(conn, org_id=org_id, account_id=account_id, line_count=line_count, reserve=reserve)
             await _save_access(conn, prepared, org_id=org_id, account_id=account_id)
+            await limit_rate(conn, account_id, calls_per_second_max, org_id=org_id)
             updated = await _get(conn, account_id)
         self._forget(account_id, org_id=org_id)
         return updated
@@ -211,7 +217,7 @@ async def _get(conn: Connection, account_id: UUID) -> ProviderAccount:
     found = await accounts.find_account(conn, account_id=account_id)
     if found is None:
         raise ProviderAccountNotFound
-    return found
+    return await with_rate(conn, found)
 
 
 async def _lay_out(

@@ -8,14 +8,15 @@ call whose row says PENDING for too long is looked up (see `reconciliation`). On
 closed without a key of the provider's: a process that stands still between the last look at its deadline and
 the write may send late.
 
-A refusal before the row exists (no line free, provider out of order) stores nothing: the same id may come
-again.
+A refusal before the row exists (no line free, provider out of order, too many calls per second) stores
+nothing: the same id may come again.
 """
 
 import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -24,7 +25,9 @@ from libs import failpoints, telemetry
 from libs.errors import ServiceError
 from libs.pg import Connection, Pool, transaction
 from services.calls.domain.accounts import AccountLink
+from services.calls.domain.pacing import WAIT_SECONDS_MAX
 from services.calls.domain.placement import (
+    Outcome,
     Placement,
     PlacementOrder,
     PlacementResult,
@@ -39,6 +42,7 @@ from services.calls.errors import (
     NoLineFree,
     ProviderAccountNotFound,
 )
+from services.calls.operations import pacing
 from services.calls.operations.accounts import PROVIDER, Accounts
 from services.calls.operations.settling import settle
 from services.calls.operations.voice_provider import CallPlacer
@@ -70,12 +74,22 @@ class CallPlacers(Protocol):
     def linked(self, link: AccountLink) -> CallPlacer: ...
 
 
-class _ProviderPaused(Exception):
-    """The provider failed repeatedly; nobody asks it for a while."""
+class _NotNow(Exception):
+    """Nobody asks the provider at this moment, for this reason; so many seconds later is better."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, reason: str, *, seconds: float) -> None:
+        self.reason = reason
         self.seconds = seconds
-        super().__init__()
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A call that is ours to place: whom to ask, and when its turn is."""
+
+    provider: CallPlacer
+    account_id: UUID
+    wait_seconds: float
 
 
 class Placements:
@@ -102,8 +116,8 @@ class Placements:
             claimed = await self._claim(order, org_id=org_id)
         except NoLineFree:
             placement = _not_now("NO_LINE_FREE", retry_after_seconds=_NO_LINE_RETRY_SECONDS)
-        except _ProviderPaused as exc:
-            placement = _not_now("CIRCUIT_OPEN", retry_after_seconds=exc.seconds)
+        except _NotNow as exc:
+            placement = _not_now(exc.reason, retry_after_seconds=exc.seconds)
         else:
             if isinstance(claimed, PlacementState):
                 return claimed.answer()
@@ -139,9 +153,8 @@ class Placements:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _claim(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | CallPlacer:
-        """Whom to ask, if the call is ours to place: its row and its line are committed. Else the call that
-        has the id."""
+    async def _claim(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | _Claimed:
+        """If the call is ours to place, its row and its line are committed. Else the call that has the id."""
         try:
             return await self._claim_at_account(order, org_id=org_id)
         except ProviderAccountNotFound:
@@ -150,16 +163,19 @@ class Placements:
             await self._accounts.ensure(org_id=org_id)
             return await self._claim_at_account(order, org_id=org_id)
 
-    async def _claim_at_account(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | CallPlacer:
+    async def _claim_at_account(self, order: PlacementOrder, *, org_id: UUID) -> PlacementState | _Claimed:
         async with transaction(self._pool, org_id=org_id) as conn:
             present = await placements.find_state(conn, call_id=order.call_id)
             if present is None:
                 link = await _choose_account(conn, order, org_id=org_id)
                 provider = self._providers.linked(link)
                 if provider.placing_pause_seconds > 0:
-                    raise _ProviderPaused(provider.placing_pause_seconds)
+                    raise _NotNow("CIRCUIT_OPEN", seconds=provider.placing_pause_seconds)
+                wait_seconds = await pacing.take_turn(conn, link.account_id)
+                if wait_seconds > WAIT_SECONDS_MAX:
+                    raise _NotNow("RATE_PACED", seconds=wait_seconds)
                 if await _take(conn, order, org_id=org_id, account_id=link.account_id):
-                    return provider
+                    return _Claimed(provider, link.account_id, wait_seconds)
                 # Somebody took the id since the first look; that one has committed now.
                 present = await placements.find_state(conn, call_id=order.call_id)
         if present is None or not present.is_for(order):
@@ -167,11 +183,13 @@ class Placements:
         return present
 
     async def _ask(
-        self, order: PlacementOrder, provider: CallPlacer, *, org_id: UUID, send_before: float
+        self, order: PlacementOrder, claimed: _Claimed, *, org_id: UUID, send_before: float
     ) -> Placement:
         with telemetry.bind(call_id=str(order.call_id)):
             await failpoints.hit("place.before_post")
-            outcome = await provider.create_call(
+            if claimed.wait_seconds > 0:
+                await asyncio.sleep(claimed.wait_seconds)
+            outcome = await claimed.provider.create_call(
                 order,
                 may_send=lambda: self._clock() < send_before,
                 on_sent=partial(failpoints.hit, "place.mid_post"),
@@ -180,9 +198,17 @@ class Placements:
             async with transaction(self._pool, org_id=org_id) as conn:
                 state = await settle(conn, call_id=order.call_id, outcome=outcome)
             await failpoints.hit("place.after_commit")
+            await self._learn(outcome, claimed.account_id, org_id=org_id)
             if isinstance(outcome, Refused):
                 _log.warning("call refused", reason=outcome.reason, infrastructure=outcome.infrastructure)
             return state.answer() if state else placement_of(outcome)
+
+    async def _learn(self, outcome: Outcome, account_id: UUID, *, org_id: UUID) -> None:
+        """Apart from the record of the call, which does not depend on it."""
+        try:
+            await pacing.learn(self._pool, outcome, account_id, org_id=org_id)
+        except ServiceError as exc:
+            _log.warning("nothing learned from a refusal", reason=exc.reason)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, Placement]) -> Placement:
         """A caller that stops waiting does not stop the POST from being recorded."""

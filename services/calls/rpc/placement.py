@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 from callplane.calls.v2 import calls_pb2
+from libs.phone import to_callable
 from libs.rpc import principal
 from libs.rpc.convert import to_dict
 from services.calls.domain.placement import MAX_DURATION_SECONDS_DEFAULT, Placement, PlacementOrder
@@ -13,7 +14,7 @@ async def place_call(placements: Placements, request: calls_pb2.PlaceCallRequest
     """The id of the call, which exists unless it was refused for want of a line, and how the placing went."""
     order = PlacementOrder(
         call_id=UUID(request.call_id) if request.call_id else uuid4(),
-        customer_number=request.customer_number,
+        customer_number=to_callable(request.customer_number, region=None, field="customer_number"),
         customer_name=request.customer_name,
         provider_assistant_id=request.provider_assistant_id,
         assistant_id=request.assistant_id,

@@ -41,6 +41,9 @@ class ProviderAccountServicer(provider_pb2_grpc.ProviderAccountServiceServicer):
             ),
             source_id=_id(request.source_id),
             skip_check=request.skip_check,
+            calls_per_second_max=request.calls_per_second_max
+            if request.HasField("calls_per_second_max")
+            else None,
         )
         return _account(created)
 
@@ -73,6 +76,9 @@ class ProviderAccountServicer(provider_pb2_grpc.ProviderAccountServiceServicer):
             access=_access_change(request),
             source_id=request.source_id if request.HasField("source_id") else None,
             skip_check=request.skip_check,
+            calls_per_second_max=request.calls_per_second_max
+            if request.HasField("calls_per_second_max")
+            else None,
         )
         return _account(updated)
 
@@ -184,6 +190,8 @@ def _account(account: ProviderAccount) -> provider_pb2.ProviderAccount:
             provider_pb2.ProviderPhoneNumber(id=one.id, number=one.number, name=one.name)
             for one in account.phone_numbers
         ],
+        calls_per_second_max=account.calls_per_second_max,
+        calls_per_second=account.calls_per_second,
     )
 
 

@@ -19,6 +19,7 @@ from services.calls.store import (
     line_health,
     lost_webhooks,
     own_facts,
+    paces,
     placements,
     tool_calls,
     transcripts,
@@ -160,6 +161,10 @@ BY_WORKER_ROLE: dict[str, tuple[Ask, str]] = {
     "reconciler, lost webhooks": (
         lambda conn: lost_webhooks.settle(conn, late_seconds=60, limit=20),
         "provider_events_2",
+    ),
+    "watch over carriers": (
+        lambda conn: paces.list_failures(conn, seconds=60, limit=1000),
+        "calls_failed_outbound",
     ),
     "clock of leads": (lambda conn: leads.mark_breached(conn, limit=20), "leads_clock"),
     "rebuild, calls one after the other": (

@@ -184,6 +184,20 @@ async def test_a_call_without_a_free_line_has_no_row(service: Service) -> None:
     assert answer.placement.retry_after_seconds > 0
 
 
+async def test_what_is_never_called_is_refused_and_the_rate_is_shown(service: Service) -> None:
+    """B27: a premium-rate number never reaches the provider."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await service.place(customer="+19005550101")
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(service.sandbox.calls.calls) == 0
+
+    account = await _created(service, lines=3, calls_per_second_max=2.5)
+    assert (account.calls_per_second_max, account.calls_per_second) == (2.5, 2.5)
+    change = provider_pb2.UpdateProviderAccountRequest(id=account.id, calls_per_second_max=0)
+    account = await service.accounts.UpdateProviderAccount(change, metadata=service.peer.metadata(ORG))
+    assert not account.HasField("calls_per_second_max")
+
+
 async def test_accounts_belong_to_their_organization(service: Service) -> None:
     account = await _created(service, lines=3)
     request = provider_pb2.GetProviderAccountRequest(id=account.id)
@@ -236,8 +250,8 @@ async def test_the_providers_reasons_reach_the_caller(
     assert reason.encode() in details
 
 
-async def _created(service: Service, *, lines: int) -> Any:
-    request = provider_pb2.CreateProviderAccountRequest(name="main", provider="vapi", lines=lines)
+async def _created(service: Service, *, lines: int, **fields: Any) -> Any:
+    request = provider_pb2.CreateProviderAccountRequest(name="main", provider="vapi", lines=lines, **fields)
     return await service.accounts.CreateProviderAccount(request, metadata=service.peer.metadata(ORG))
 
 

@@ -1,6 +1,8 @@
 """Phone numbers: reading and masking."""
 
+import phonenumbers
 import pytest
+from phonenumbers import PhoneNumberType
 
 from libs import phone
 from libs.masking import mask_phone
@@ -105,3 +107,17 @@ def test_free_and_ordinary_numbers_may_be_called() -> None:
 )
 def test_where_a_number_may_ring(number: str, zones: set[str]) -> None:
     assert zones == set(phone.time_zones(number))
+
+
+def test_in_every_region_premium_numbers_and_no_others_are_refused() -> None:
+    """B27: by the numbering plan's own examples of each kind of number."""
+    premium = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
+    kinds = [*premium, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE]
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        for kind in kinds:
+            example = phonenumbers.example_number_for_type(region, kind)
+            if example is not None:
+                number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+                expected = phonenumbers.number_type(example) in premium
+
+                assert expected == (phone.uncallable(number) is phone.Uncallable.PREMIUM), number
