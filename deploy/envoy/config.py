@@ -25,6 +25,7 @@ WEBHOOKS_PER_MINUTE = 1000
 MEBIBYTE = 1024 * 1024
 # Methods whose names begin so change nothing: they may be asked again.
 IDEMPOTENT_VERBS = ("Get", "List")
+WATCHING_VERB = "Watch"
 PACKAGE = re.compile(r"^callplane\.(calls|campaigns|notify|gateway)\.v\d+$")
 
 
@@ -50,6 +51,8 @@ class PublicService:
     name: str
     cluster: str
     streaming_methods: tuple[str, ...]
+    # Streams of answers that go on until there is nothing more to tell.
+    watching_methods: tuple[str, ...]
     has_rest: bool
 
 
@@ -152,6 +155,7 @@ def _public_service(
         name=name,
         cluster=cluster,
         streaming_methods=tuple(method.name for method in methods if method.client_streaming),
+        watching_methods=tuple(method.name for method in methods if method.name.startswith(WATCHING_VERB)),
         has_rest=any(method.options.HasExtension(annotations_pb2.http) for method in methods),
     )
 

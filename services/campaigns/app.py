@@ -14,6 +14,7 @@ from callplane.campaigns.v2 import (
     consents_pb2_grpc,
     contacts_pb2_grpc,
     dialing_pb2_grpc,
+    settings_pb2_grpc,
 )
 from callplane.events.v1 import events_pb2_grpc
 from libs import pg
@@ -27,6 +28,7 @@ from services.campaigns.config import Config
 from services.campaigns.dispatcher import Dispatcher
 from services.campaigns.operations.assistant_discovery import AssistantDiscovery
 from services.campaigns.operations.assistant_keeping import AssistantKeeping
+from services.campaigns.operations.assistant_usage import AssistantUsage
 from services.campaigns.operations.assistant_writing import AssistantWriting
 from services.campaigns.operations.assistants import Assistants
 from services.campaigns.operations.campaigns import Campaigns
@@ -39,8 +41,10 @@ from services.campaigns.operations.dialing_policies import DialingPolicies
 from services.campaigns.operations.following import Patience
 from services.campaigns.operations.idempotency import IdempotencyKeys
 from services.campaigns.operations.preflight import Preflights
+from services.campaigns.operations.settings import SettingsKeeping
 from services.campaigns.operations.slot_keeping import SlotKeeping
 from services.campaigns.operations.text_messages import TextMessages
+from services.campaigns.operations.watching import Watching
 from services.campaigns.reconciler import (
     assistant_checker,
     assistant_cleaner,
@@ -53,6 +57,7 @@ from services.campaigns.rpc.campaigns import CampaignServicer
 from services.campaigns.rpc.consents import ConsentServicer
 from services.campaigns.rpc.contacts import ContactServicer
 from services.campaigns.rpc.dialing import DialingServicer
+from services.campaigns.rpc.settings import CampaignSettingsServicer
 
 SERVICE = "campaigns"
 _LEASE_SECONDS = 30.0
@@ -210,11 +215,17 @@ def _register(
 ) -> None:
     wake = loops.dispatcher.wake
     assistants = AssistantServicer(
-        Assistants(requests, calls), AssistantWriting(requests, calls), AssistantDiscovery(requests, calls)
+        Assistants(requests, calls),
+        AssistantWriting(requests, calls),
+        AssistantDiscovery(requests, calls),
+        AssistantUsage(requests),
     )
+    settings = CampaignSettingsServicer(SettingsKeeping(requests, wake_dispatcher=wake))
+    keeping = Campaigns(requests, wake_dispatcher=wake)
     campaigns = CampaignServicer(
-        Campaigns(requests, wake_dispatcher=wake),
+        keeping,
         ContactFiles(requests, wake_dispatcher=wake),
+        Watching(keeping, interval_seconds=config.progress_seconds),
         cap_default=config.cap_default,
     )
     contacts = ContactServicer(ContactImports(requests, wake_dispatcher=wake))
@@ -224,6 +235,7 @@ def _register(
     )
     dead_events = DeadEventServicer(workers, schema=SERVICE, consumers=loops.consumers)
     assistants_pb2_grpc.add_AssistantServiceServicer_to_server(assistants, server)
+    settings_pb2_grpc.add_CampaignSettingsServiceServicer_to_server(settings, server)
     campaigns_pb2_grpc.add_CampaignServiceServicer_to_server(campaigns, server)
     contacts_pb2_grpc.add_ContactServiceServicer_to_server(contacts, server)
     consents_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentServicer(Consents(requests)), server)

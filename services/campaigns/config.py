@@ -43,6 +43,8 @@ class Config:
     # Reserved for a call where no dialing policy says what one may cost: ten minutes, the longest that a call
     # lasts, at thirty cents a minute.
     call_cost_max_usd: Decimal = Decimal("3.0000")
+    # How often a progress stream looks for something new.
+    progress_seconds: float = 1.0
     database_connections_max: int = 10
 
     @classmethod
@@ -88,6 +90,9 @@ class Config:
                     )
                 )
             ).quantize(_USD),
+            progress_seconds=reader.number(
+                "CAMPAIGNS_PROGRESS_SECONDS", default=1.0, minimum=0.01, maximum=60.0
+            ),
             database_connections_max=reader.integer(
                 "CAMPAIGNS_DATABASE_CONNECTIONS_MAX", default=10, minimum=3, maximum=100
             ),

@@ -6,7 +6,7 @@
       AssistantFieldsNotRemovable  AssistantGone
       CampaignNotFound   CampaignWrongStatus  CampaignEmpty  CampaignHasOpenCalls  CampaignCannotEnroll
       CampaignAssistantGone  ImportNotFound
-      ContactsFileInvalid  ContactsFileTooLarge
+      ContactsFileInvalid  ContactsFileTooLarge  FeatureOff  CampaignLimitExceeded  TooManyWatchers
       ConsentNotFound
 
 What `calls` answers about the provider passes through as libs.rpc.PeerError.
@@ -160,3 +160,25 @@ class ConsentNotFound(ServiceError):
 
     kind = Kind.MISSING
     reason = "CONSENT_NOT_FOUND"
+
+
+class FeatureOff(ServiceError):
+    """The organization has switched this off."""
+
+    kind = Kind.WRONG_STATE
+    reason = "FEATURE_OFF"
+
+
+class CampaignLimitExceeded(ServiceError):
+    """More than the organization's own limit allows."""
+
+    kind = Kind.WRONG_STATE
+    reason = "CAMPAIGN_LIMIT_EXCEEDED"
+
+
+class TooManyWatchers(ServiceError):
+    """As many progress streams are open as may be; close one first."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_WATCHERS"
+    retry_after_seconds_default = 15.0

@@ -191,7 +191,7 @@ class Vapi:
             method="PATCH",
             path=f"/assistant/{_segment(provider_assistant_id)}",
             route="/assistant/{id}",
-            body={key: value for key, value in body.items() if value != ""},
+            body={key: value for key, value in body.items() if (key, value) != ("name", "")},
         )
         return _assistant(await self._send(request))
 

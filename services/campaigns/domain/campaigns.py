@@ -175,6 +175,8 @@ class Stats:
     average_cost_usd: Decimal | None
     total_cost_usd: Decimal | None
     average_duration_seconds: float | None
+    # None unless the campaign is under way and some attempt is over.
+    estimated_seconds_left: float | None = None
 
     @property
     def success_rate(self) -> float | None:

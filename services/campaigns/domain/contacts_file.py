@@ -31,8 +31,9 @@ _SEPARATORS = ",;\t"
 class ContactsFile:
     """Feed it the bytes in pieces, then finish it. Holds the rows that were taken, never the file."""
 
-    def __init__(self, *, region: str = REGION_DEFAULT) -> None:
+    def __init__(self, *, region: str = REGION_DEFAULT, bytes_max: int = BYTES_MAX) -> None:
         self.taken = ContactRows(region=region)
+        self._bytes_max = bytes_max
         self._bytes = 0
         self._decoder = io.IncrementalNewlineDecoder(
             codecs.getincrementaldecoder("utf-8-sig")(), translate=True
@@ -65,10 +66,11 @@ class ContactsFile:
     def feed(self, data: bytes) -> None:
         """Raises ContactsFileInvalid or ContactsFileTooLarge for the file as a whole."""
         self._bytes += len(data)
-        if self._bytes > BYTES_MAX:
+        if self._bytes > self._bytes_max:
+            size = "10 MiB" if self._bytes_max == BYTES_MAX else f"{self._bytes_max} bytes"
             raise ContactsFileTooLarge(
-                "The file is larger than 10 MiB; nothing of it was kept.",
-                metadata={"limit": f"{BYTES_MAX} bytes"},
+                f"The file is larger than {size}; nothing of it was kept.",
+                metadata={"limit": f"{self._bytes_max} bytes"},
             )
         self._take(self._decoded(data, final=False))
 

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -47,8 +47,9 @@ def header() -> bytes:
     return _encoded([HEADER])
 
 
-def encoded(rows: Iterable[ExportRow]) -> bytes:
-    return _encoded(map(_cells, rows))
+def encoded(rows: Iterable[ExportRow], *, with_costs: bool = True) -> bytes:
+    shown = rows if with_costs else (replace(row, cost_usd=None) for row in rows)
+    return _encoded(map(_cells, shown))
 
 
 def _encoded(rows: Iterable[Iterable[str]]) -> bytes:

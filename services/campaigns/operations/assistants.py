@@ -25,7 +25,7 @@ from services.campaigns.errors import (
     AssistantNotFound,
 )
 from services.campaigns.operations.idempotency import RequestKey, reserve
-from services.campaigns.store import assistant_versions, assistants, campaigns, idempotency
+from services.campaigns.store import assistant_versions, assistants, campaigns, idempotency, settings
 
 _NAMED_CAMPAIGNS_MAX = 10
 _EXPORT_ROWS = 100
@@ -84,7 +84,9 @@ class Assistants:
             return await assistant_versions.list_before(conn, assistant_id, before=before, limit=limit)
 
     async def export(self, *, org_id: UUID) -> AsyncIterator[list[Assistant]]:
-        """The whole directory in pieces; each is read in a transaction of its own."""
+        """The whole directory in pieces; each is read in a transaction of its own. Raises FeatureOff."""
+        async with transaction(self._pool, org_id=org_id) as conn:
+            (await settings.find(conn, org_id=org_id)).check_export()
         after = None
         while page := await self.list_after(org_id=org_id, after=after, limit=_EXPORT_ROWS):
             yield page

@@ -1,6 +1,6 @@
 """Campaigns as people run them: create, change, start, pause, resume, cancel, look at."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
@@ -26,7 +26,16 @@ from services.campaigns.errors import (
 )
 from services.campaigns.operations import following, retrying
 from services.campaigns.operations.idempotency import RequestKey, reserve
-from services.campaigns.store import assistants, attempts, campaigns, contacts, idempotency, slots, stats
+from services.campaigns.store import (
+    assistants,
+    attempts,
+    campaigns,
+    contacts,
+    idempotency,
+    settings,
+    slots,
+    stats,
+)
 
 
 class Campaigns:
@@ -37,11 +46,24 @@ class Campaigns:
         self._pool = pool
         self._wake_dispatcher = wake_dispatcher
 
-    async def create(self, new: NewCampaign, *, org_id: UUID, request: RequestKey | None) -> Campaign:
+    async def create(
+        self,
+        new: NewCampaign,
+        *,
+        org_id: UUID,
+        request: RequestKey | None,
+        cap_is_default: bool = False,
+    ) -> Campaign:
+        """A cap that is the service's default gives way to a lower limit of the organization."""
         async with transaction(self._pool, org_id=org_id) as conn:
             made = await reserve(conn, request, org_id=org_id) if request else None
             if made is not None:
                 return _existing(await campaigns.find(conn, made))
+            allowed = await settings.find(conn, org_id=org_id)
+            allowed.check_mode(new.mode)
+            if cap_is_default:
+                new = replace(new, cap=min(new.cap, allowed.cap_max))
+            allowed.check_cap(new.cap)
             await _active_assistant(conn, new.assistant_id)
             created = await campaigns.insert(conn, new, org_id=org_id)
             await slots.fit(conn, created.id, org_id=org_id, cap=created.cap)
@@ -61,12 +83,12 @@ class Campaigns:
 
     async def stats_of(self, found: list[Campaign], *, org_id: UUID) -> dict[UUID, Stats]:
         async with transaction(self._pool, org_id=org_id) as conn:
-            return await stats.read(conn, [campaign.id for campaign in found])
+            return await _figures(conn, [campaign.id for campaign in found], org_id=org_id)
 
     async def stats(self, campaign_id: UUID, *, org_id: UUID) -> Stats:
         async with transaction(self._pool, org_id=org_id) as conn:
             _existing(await campaigns.find(conn, campaign_id))
-            return (await stats.read(conn, [campaign_id]))[campaign_id]
+            return (await _figures(conn, [campaign_id], org_id=org_id))[campaign_id]
 
     async def list_contacts(
         self, campaign_id: UUID, *, org_id: UUID, after: int, status: ContactStatus | None, limit: int
@@ -89,6 +111,8 @@ class Campaigns:
             campaign_domain.check_change(campaign, change)
             if change.assistant_id is not None:
                 await _active_assistant(conn, change.assistant_id)
+            if change.cap is not None:
+                (await settings.find(conn, org_id=org_id)).check_cap(change.cap)
             updated = await campaigns.update(conn, campaign_id, change)
             if change.cap is not None:
                 await slots.fit(conn, campaign_id, org_id=org_id, cap=change.cap)
@@ -109,6 +133,7 @@ class Campaigns:
     async def start(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
         """Pins the assistant as it is now, and the trace that every call of the campaign will be part of."""
         async with self._changing(campaign_id, Action.START, org_id=org_id) as (conn, campaign):
+            await _check_allowed(conn, campaign)
             assistant = await _active_assistant(conn, campaign.assistant_id)
             if not campaign.auto_enroll and not await contacts.any_open(conn, campaign_id):
                 raise CampaignEmpty
@@ -121,6 +146,7 @@ class Campaigns:
     async def resume(self, campaign_id: UUID, *, org_id: UUID) -> Campaign:
         """One that failed goes on with its assistant as it is now."""
         async with self._changing(campaign_id, Action.RESUME, org_id=org_id) as (conn, campaign):
+            await _check_allowed(conn, campaign)
             if campaign.status is Status.FAILED:
                 await _pin(conn, campaign_id, await _assistant_to_resume_with(conn, campaign))
             status = campaign_domain.progressed(
@@ -153,6 +179,24 @@ class Campaigns:
             campaign_domain.check(locked.campaign, action)
             yield conn, locked.campaign
         self._wake_dispatcher()
+
+
+async def _figures(conn: Connection, campaign_ids: Sequence[UUID], *, org_id: UUID) -> dict[UUID, Stats]:
+    """Without costs, if the organization does not want to see any."""
+    found = await stats.read(conn, campaign_ids)
+    if (await settings.find(conn, org_id=org_id)).cost_tracking:
+        return found
+    return {
+        campaign_id: replace(one, average_cost_usd=None, total_cost_usd=None)
+        for campaign_id, one in found.items()
+    }
+
+
+async def _check_allowed(conn: Connection, campaign: Campaign) -> None:
+    """Before it dials, again."""
+    allowed = await settings.find(conn, org_id=campaign.org_id)
+    allowed.check_mode(campaign.mode)
+    allowed.check_cap(campaign.cap)
 
 
 async def _active_assistant(conn: Connection, assistant_id: UUID) -> Assistant:

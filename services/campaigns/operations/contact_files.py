@@ -12,7 +12,7 @@ from services.campaigns.domain.contacts_file import ContactsFile
 from services.campaigns.domain.imports import Import, Source
 from services.campaigns.errors import CampaignNotFound
 from services.campaigns.operations.enrolling import checked_region, enroll
-from services.campaigns.store import campaigns, stats
+from services.campaigns.store import campaigns, settings, stats
 
 _EXPORT_ROWS = 500
 # Reading phone numbers is work; pieces larger than this are read beside the event loop.
@@ -34,10 +34,11 @@ class ContactFiles:
         region = checked_region(region)
         async with transaction(self._pool, org_id=org_id) as conn:
             found = await campaigns.find(conn, campaign_id)
+            allowed = await settings.find(conn, org_id=org_id)
         if found is None:
             raise CampaignNotFound
         campaign_domain.check(found, Action.IMPORT)
-        file = ContactsFile(region=region)
+        file = ContactsFile(region=region, bytes_max=allowed.file_bytes_max)
         async for chunk in chunks:
             if len(chunk) > _INLINE_BYTES_MAX:
                 await asyncio.to_thread(file.feed, chunk)
@@ -56,6 +57,8 @@ class ContactFiles:
         async with transaction(self._pool, org_id=org_id) as conn:
             if await campaigns.find(conn, campaign_id) is None:
                 raise CampaignNotFound
+            allowed = await settings.find(conn, org_id=org_id)
+        allowed.check_export()
         yield export.header()
         position = 0
         while True:
@@ -63,5 +66,5 @@ class ContactFiles:
                 rows = await stats.export_after(conn, campaign_id, after=position, limit=_EXPORT_ROWS)
             if not rows:
                 return
-            yield export.encoded(rows)
+            yield export.encoded(rows, with_costs=allowed.cost_tracking)
             position = rows[-1].position

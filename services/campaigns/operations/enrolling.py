@@ -10,7 +10,7 @@ from services.campaigns.domain.campaigns import Action
 from services.campaigns.domain.contact_rows import REGION_DEFAULT, ContactRows
 from services.campaigns.domain.imports import Import, Source
 from services.campaigns.errors import CampaignNotFound
-from services.campaigns.store import campaigns, contacts, imports
+from services.campaigns.store import campaigns, contacts, imports, settings
 
 _INSERT_ROWS = 1000
 
@@ -42,6 +42,8 @@ async def enroll(
             campaign_id=campaign_id,
             import_id=import_id,
         )
+    allowed = await settings.find(conn, org_id=org_id)
+    allowed.check_size(locked.campaign.total_contacts + accepted)
     made = await imports.insert(
         conn,
         import_id,

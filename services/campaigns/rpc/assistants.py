@@ -21,8 +21,10 @@ from services.campaigns.domain.assistants import (
 )
 from services.campaigns.domain.drift import ABSENT, Difference
 from services.campaigns.operations.assistant_discovery import AssistantDiscovery, Discovered
+from services.campaigns.operations.assistant_usage import AssistantUsage
 from services.campaigns.operations.assistant_writing import AssistantWriting
 from services.campaigns.operations.assistants import Assistants
+from services.campaigns.rpc import usage_messages
 from services.campaigns.rpc.requests import org_id, page_name, page_position, request_key
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -30,11 +32,16 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 class AssistantServicer(assistants_pb2_grpc.AssistantServiceServicer):
     def __init__(
-        self, assistants: Assistants, writing: AssistantWriting, discovery: AssistantDiscovery
+        self,
+        assistants: Assistants,
+        writing: AssistantWriting,
+        discovery: AssistantDiscovery,
+        usage: AssistantUsage,
     ) -> None:
         self._assistants = assistants
         self._writing = writing
         self._discovery = discovery
+        self._usage = usage
 
     async def CreateAssistant(
         self, request: assistants_pb2.CreateAssistantRequest, context: _Context
@@ -157,6 +164,24 @@ class AssistantServicer(assistants_pb2_grpc.AssistantServiceServicer):
         )
         return assistants_pb2.DiscoverAssistantsResponse(
             assistants=map(_discovered, page.assistants), next_page_token=page.next_page_token
+        )
+
+    async def GetAssistantUsage(
+        self, request: assistants_pb2.GetAssistantUsageRequest, context: _Context
+    ) -> assistants_pb2.AssistantUsage:
+        return usage_messages.usage(await self._usage.get(UUID(request.id), org_id=org_id()))
+
+    async def ListAssistantUsage(
+        self, request: assistants_pb2.ListAssistantUsageRequest, context: _Context
+    ) -> assistants_pb2.ListAssistantUsageResponse:
+        limit = pages.size(request.page_size)
+        found = await self._usage.list_after(
+            org_id=org_id(), after=page_name(request.page_token), limit=limit
+        )
+        last = found[-1].assistant if len(found) == limit else None
+        return assistants_pb2.ListAssistantUsageResponse(
+            usage=map(usage_messages.usage, found),
+            next_page_token=pages.encode([last.name, str(last.id)]) if last else "",
         )
 
     async def ExportAssistants(

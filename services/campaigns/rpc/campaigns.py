@@ -1,6 +1,7 @@
 """CampaignService."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from services.campaigns.domain.campaigns import Campaign, CampaignChange, Mode, 
 from services.campaigns.domain.contacts import Status as ContactStatus
 from services.campaigns.operations.campaigns import Campaigns
 from services.campaigns.operations.contact_files import ContactFiles
+from services.campaigns.operations.watching import Watching
 from services.campaigns.rpc import messages, retry_policies
 from services.campaigns.rpc.requests import org_id, page_position, page_uuid, request_key
 
@@ -26,8 +28,11 @@ _UPLOAD_ACCEPTED: Final = (("callplane-upload", "accepted"),)
 
 
 class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
-    def __init__(self, campaigns: Campaigns, files: ContactFiles, *, cap_default: int) -> None:
+    def __init__(
+        self, campaigns: Campaigns, files: ContactFiles, watching: Watching, *, cap_default: int
+    ) -> None:
         self._campaigns = campaigns
+        self._watching = watching
         self._files = files
         self._cap_default = cap_default
 
@@ -48,7 +53,12 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
             auto_enroll=request.auto_enroll,
             line_quiet=request.line_quiet,
         )
-        created = await self._campaigns.create(new, org_id=org_id(), request=request_key(request, context))
+        created = await self._campaigns.create(
+            new,
+            org_id=org_id(),
+            request=request_key(request, context),
+            cap_is_default=not request.HasField("cap"),
+        )
         return await self._answer(created)
 
     async def GetCampaign(
@@ -123,6 +133,13 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         self, request: campaigns_pb2.GetCampaignStatsRequest, context: _Context
     ) -> campaigns_pb2.CampaignStats:
         return messages.stats(await self._campaigns.stats(UUID(request.id), org_id=org_id()))
+
+    async def WatchCampaign(
+        self, request: campaigns_pb2.WatchCampaignRequest, context: _Context
+    ) -> AsyncIterator[campaigns_pb2.CampaignProgress]:
+        async with aclosing(self._watching.watch(UUID(request.id), org_id=org_id())) as told:
+            async for progress in told:
+                yield messages.progress(progress)
 
     async def ListContacts(
         self, request: campaigns_pb2.ListContactsRequest, context: _Context

@@ -1,7 +1,10 @@
 """The domain as CampaignService shows it."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+from google.protobuf import timestamp_pb2
 
 from callplane.campaigns.v2 import campaigns_pb2
 from libs.rpc.convert import timestamp
@@ -10,6 +13,7 @@ from services.campaigns.domain.campaigns import Campaign, Stats
 from services.campaigns.domain.contact_rows import Rejection
 from services.campaigns.domain.contacts import Contact
 from services.campaigns.domain.imports import Import
+from services.campaigns.operations.watching import Progress
 from services.campaigns.rpc import retry_policies
 
 
@@ -50,6 +54,17 @@ def stats(figures: Stats) -> campaigns_pb2.CampaignStats:
         total_cost_usd=_usd(figures.total_cost_usd),
         pending=figures.pending,
         skipped=figures.skipped,
+        estimated_seconds_left=figures.estimated_seconds_left,
+        estimated_completion_at=_after(figures.estimated_seconds_left),
+    )
+
+
+def progress(told: Progress) -> campaigns_pb2.CampaignProgress:
+    return campaigns_pb2.CampaignProgress(
+        campaign_id=str(told.campaign.id),
+        status=campaigns_pb2.Campaign.Status.Value(told.campaign.status.value),
+        stats=stats(told.stats),
+        at=timestamp(told.at),
     )
 
 
@@ -103,6 +118,10 @@ def rejected_rows(rejections: Sequence[Rejection]) -> list[campaigns_pb2.Rejecte
         campaigns_pb2.RejectedRow(row=one.row, field=one.field, reason=one.reason, value=one.value)
         for one in rejections
     ]
+
+
+def _after(seconds: float | None) -> timestamp_pb2.Timestamp | None:
+    return None if seconds is None else timestamp(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def _usd(amount: Decimal | None) -> str | None:

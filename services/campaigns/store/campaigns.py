@@ -286,8 +286,10 @@ async def list_dialable(conn: Connection, *, limit: int) -> Sequence[Candidate]:
     matter."""
     rows = await conn.fetch(
         """
-        SELECT campaign.id, campaign.org_id, campaign.phone_number_id, campaign.line_quiet
+        SELECT campaign.id, campaign.org_id, campaign.phone_number_id,
+               campaign.line_quiet AND coalesce(settings.phone_line_health_check, true) AS line_quiet
           FROM campaigns.campaigns AS campaign
+          LEFT JOIN campaigns.campaign_settings AS settings ON settings.org_id = campaign.org_id
          WHERE campaign.status IN ('QUEUED', 'DIALING', 'RUNNING')
            AND NOT EXISTS (SELECT FROM campaigns.kill_switches AS switch
                             WHERE switch.released_at IS NULL AND switch.org_id = campaign.org_id
@@ -309,8 +311,8 @@ async def list_dialable(conn: Connection, *, limit: int) -> Sequence[Candidate]:
 
 
 async def seconds_until_due(conn: Connection, *, since: datetime) -> float | None:
-    """Until a campaign under way may dial again by itself: a retry is due, a wait or a
-    hold is over, or a probe. Not positive if that
+    """Until a campaign under way may dial again by itself: a retry is due, a wait or a hold is over, a probe,
+    or it is time for a look anyway by its organization's cadence. Not positive if that
     has happened since then; None if there is no such time."""
     seconds: float | None = await conn.fetchval(
         """
@@ -320,6 +322,10 @@ async def seconds_until_due(conn: Connection, *, since: datetime) -> float | Non
                SELECT campaign.probe_at AS at
                UNION ALL
                SELECT holds.look_at FROM campaigns.holds WHERE holds.campaign_id = campaign.id
+               UNION ALL
+               SELECT clock_timestamp() + make_interval(secs => settings.cron_cadence_seconds)
+                 FROM campaigns.campaign_settings AS settings
+                WHERE settings.org_id = campaign.org_id
                UNION ALL
                SELECT min(contacts.next_attempt_at) FROM campaigns.contacts
                 WHERE contacts.campaign_id = campaign.id AND contacts.status = 'PENDING'

@@ -12,11 +12,13 @@ _DIAL = """
 SELECT attempt.id AS attempt_id, attempt.org_id, attempt.campaign_id, attempt.contact_id, contact.phone,
        contact.name, campaign.assistant_id, campaign.provider_assistant_id, campaign.phone_number_id,
        campaign.traceparent, assistant.config AS current_config,
-       coalesce(version.config, assistant.config) AS pinned_config
+       coalesce(version.config, assistant.config) AS pinned_config,
+       coalesce(settings.transcript_analysis, true) AS analyzed
   FROM campaigns.attempts AS attempt
   JOIN campaigns.campaigns AS campaign ON campaign.id = attempt.campaign_id
   JOIN campaigns.contacts AS contact ON contact.id = attempt.contact_id
   JOIN campaigns.assistants AS assistant ON assistant.id = campaign.assistant_id
+  LEFT JOIN campaigns.campaign_settings AS settings ON settings.org_id = attempt.org_id
   LEFT JOIN campaigns.assistant_versions AS version
     ON version.assistant_id = campaign.assistant_id AND version.version = campaign.assistant_version
  WHERE attempt.id = $1
@@ -50,10 +52,11 @@ async def get(conn: Connection, attempt_id: UUID) -> Dial:
     row = await conn.fetchrow(_DIAL, attempt_id)
     columns = dict(existing(row))
     pinned, current = columns.pop("pinned_config"), columns.pop("current_config")
+    analyzed = columns.pop("analyzed")
     return Dial(
         **columns,
         max_duration_seconds=pinning.max_duration_seconds(pinned),
-        assistant_overrides=pinning.overrides(pinned=pinned, current=current),
+        assistant_overrides=pinning.overrides(pinned=pinned, current=current, analyzed=analyzed),
     )
 
 

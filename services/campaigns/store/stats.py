@@ -4,45 +4,41 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.pg import Connection
-from services.campaigns.domain.campaigns import Stats
+from services.campaigns.domain import figures
+from services.campaigns.domain.campaigns import UNDER_WAY, Stats, Status
 from services.campaigns.domain.export import ExportRow
+from services.campaigns.domain.figures import Figure
 
-_STATS = """
-SELECT campaign.id, contacts.contacts, contacts.pending, contacts.skipped, slots.active, attempts.attempts,
-       attempts.successful, attempts.evaluated, attempts.average_cost_usd, attempts.total_cost_usd,
-       attempts.average_duration_seconds, coalesce(statuses.by_status, '{}') AS by_status
-  FROM unnest($1::uuid[]) AS campaign (id)
- CROSS JOIN LATERAL (
-       SELECT count(*) AS contacts,
-              count(*) FILTER (WHERE status IN ('PENDING', 'ACTIVE')) AS pending,
-              count(*) FILTER (WHERE status = 'SKIPPED') AS skipped
-         FROM campaigns.contacts
-        WHERE contacts.campaign_id = campaign.id) AS contacts
+_FIGURES = """
+SELECT campaign.id, campaign.status, least(campaign.cap, campaign.line_limit) AS concurrency, slots.active,
+       figures.figure, figures.count, figures.total
+  FROM campaigns.campaigns AS campaign
  CROSS JOIN LATERAL (
        SELECT count(*) AS active FROM campaigns.slots
         WHERE slots.campaign_id = campaign.id AND slots.attempt_id IS NOT NULL) AS slots
- CROSS JOIN LATERAL (
-       SELECT count(*) AS attempts,
-              count(*) FILTER (WHERE success_evaluation) AS successful,
-              count(success_evaluation) AS evaluated,
-              round(avg(cost_usd), 4) AS average_cost_usd,
-              sum(cost_usd) AS total_cost_usd,
-              avg(duration_seconds) AS average_duration_seconds
-         FROM campaigns.attempts
-        WHERE attempts.campaign_id = campaign.id AND attempts.counts) AS attempts
- CROSS JOIN LATERAL (
-       SELECT jsonb_object_agg(status.call_status, status.count) AS by_status
-         FROM (SELECT attempts.call_status, count(*) AS count
-                 FROM campaigns.attempts
-                WHERE attempts.campaign_id = campaign.id AND attempts.counts AND attempts.call_status <> ''
-                GROUP BY attempts.call_status) AS status) AS statuses
+  LEFT JOIN campaigns.campaign_figures AS figures ON figures.campaign_id = campaign.id
+ WHERE campaign.id = ANY ($1::uuid[])
 """
 
 
 async def read(conn: Connection, campaign_ids: Sequence[UUID]) -> dict[UUID, Stats]:
-    """One statement, so that the figures of a campaign agree with each other."""
-    rows = await conn.fetch(_STATS, list(campaign_ids))
-    return {row["id"]: Stats(**{name: value for name, value in row.items() if name != "id"}) for row in rows}
+    """One statement, so that the figures of a campaign agree with each other. It reads some twenty rows per
+    campaign, however many contacts it has: the database counts in the transactions that change them."""
+    rows = await conn.fetch(_FIGURES, list(campaign_ids))
+    found = {row["id"]: row for row in rows}
+    told: dict[UUID, dict[str, Figure]] = {campaign_id: {} for campaign_id in found}
+    for row in rows:
+        if row["figure"] is not None:
+            told[row["id"]][row["figure"]] = Figure(row["count"], row["total"])
+    return {
+        campaign_id: figures.stats(
+            told[campaign_id],
+            active=row["active"],
+            concurrency=row["concurrency"],
+            under_way=Status(row["status"]) in UNDER_WAY,
+        )
+        for campaign_id, row in found.items()
+    }
 
 
 async def export_after(conn: Connection, campaign_id: UUID, *, after: int, limit: int) -> list[ExportRow]:

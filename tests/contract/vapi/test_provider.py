@@ -177,6 +177,15 @@ async def test_assistants_are_created_changed_and_read(world: World) -> None:
     assert dict(changed.config) == dict(read.config)
 
 
+async def test_a_text_is_taken_away_by_an_empty_one(world: World) -> None:
+    """AS-4: the provider takes no null."""
+    created = await world.provider.create_assistant(name="Rappel", config={"voicemailMessage": "Allô!"})
+
+    changed = await world.provider.update_assistant(created.id, name="", config={"voicemailMessage": ""})
+
+    assert ("Rappel", {"voicemailMessage": ""}) == (changed.name, dict(changed.config))
+
+
 async def test_assistants_are_listed_newest_first_up_to_a_time(world: World) -> None:
     """AS-5: a page begins where the last one ended, that moment included."""
     made = [await world.provider.create_assistant(name=f"Rappel {n}", config={}) for n in range(3)]

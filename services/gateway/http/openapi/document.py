@@ -36,6 +36,9 @@ _ERROR: Final[Schema] = {
     },
 }
 
+# What is streamed as it is, and has no schema of ours.
+_DOCUMENT: Final = ".google.api.HttpBody"
+
 _REFUSALS: Final = {
     "400": "A field breaks a rule, or the thing is not in a state that allows this.",
     "401": "No valid API key.",
@@ -130,9 +133,12 @@ def _body(operation: Operation, descriptors: Descriptors, schemas: Schemas) -> S
 
 
 def _answer(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    if operation.response_type == _DOCUMENT:
+        return {"description": "The document.", "content": _json({"type": "object"})}
     schema = schemas.reference(operation.response_type)
     if operation.server_streaming:
-        schema = {"type": "array", "items": schema}
+        told = "Server-sent events; the `data` of each is one of these."
+        return {"description": told, "content": {"text/event-stream": {"schema": schema}}}
     return {"description": "Done.", "content": _json(schema)}
 
 
