@@ -69,11 +69,12 @@ and, if it reads other services' events:
 
 from libs.outbox.consumer import Consumer
 from libs.outbox.dead_events import DeadEventServicer
-from libs.outbox.effects import Handle
+from libs.outbox.effects import Choose, Handle
 from libs.outbox.log import NewEvent, Page, StoredEvent, append, read_after
 from libs.outbox.servicer import EventServicer
 
 __all__ = [
+    "Choose",
     "Consumer",
     "DeadEventServicer",
     "EventServicer",

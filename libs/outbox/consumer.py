@@ -21,7 +21,7 @@ from libs import telemetry
 from libs.cancellation import raise_if_cancelled
 from libs.errors import Kind, ServiceError
 from libs.outbox import cursors
-from libs.outbox.effects import Effects, Handle, word_for
+from libs.outbox.effects import Choose, Effects, Handle, word_for
 from libs.pg.lease import Lease, LeaseLost
 from libs.pg.transactions import Pool, transaction
 from libs.rpc.peer import Peer
@@ -53,7 +53,8 @@ class Consumer:
     """`name` is unique in `schema` and names the cursor; `pool` is the worker role's. `handle` writes through
     the connection it is given and does nothing else: no RPC, no HTTP, no commit. What must follow a commit is
     put into a table by the handler and done by a loop that `wake_after_commit` wakes. An empty `types` means
-    all."""
+    all. `choose` looks at a batch as a whole, in its transaction, and leaves out the events that would have
+    no effect: these cost no more than that look."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Consumer:
         pool: Pool,
         schema: str,
         handle: Handle,
+        choose: Choose | None = None,
         types: Collection[str] = (),
         wake_after_commit: Callable[[], None] | None = None,
         lease_seconds: float = _LEASE_SECONDS,
@@ -74,7 +76,7 @@ class Consumer:
         self._stub = events_pb2_grpc.EventServiceStub(peer.channel)
         self._pool = pool
         self._schema = schema
-        self._effects = Effects(pool, schema=schema, name=name, source=source, handle=handle)
+        self._effects = Effects(pool, schema=schema, name=name, source=source, handle=handle, choose=choose)
         self._types = tuple(sorted(types))
         self._wake_after_commit = wake_after_commit
         self._lease = Lease(pool, schema=schema, name=f"consumer:{name}", ttl_seconds=lease_seconds)

@@ -13,6 +13,8 @@ from libs.outbox import cursors, dead_events
 from libs.pg.transactions import Connection, Pool, transaction
 
 Handle: TypeAlias = Callable[[Connection, events_pb2.Event], Awaitable[None]]
+# Of a batch, those events that have an effect at all, in their order.
+Choose: TypeAlias = Callable[[Connection, Sequence[events_pb2.Event]], Awaitable[Sequence[events_pb2.Event]]]
 
 failpoints.register("consumer.before_handle", "consumer.before_commit", "consumer.after_commit")
 
@@ -35,31 +37,52 @@ def word_for(exc: Exception) -> str:
 class Effects:
     """Of the events that consumer `name` reads from `source`."""
 
-    def __init__(self, pool: Pool, *, schema: str, name: str, source: str, handle: Handle) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        schema: str,
+        name: str,
+        source: str,
+        handle: Handle,
+        choose: Choose | None = None,
+    ) -> None:
         self._pool = pool
         self._schema = schema
         self._name = name
         self._source = source
         self._handle = handle
+        self._choose = choose
 
     async def apply(self, events: Sequence[events_pb2.Event], *, at: str, to: str) -> None:
         """Handles all of them and moves the cursor, or does nothing. Events of a subject that has a dead one
         are set aside behind it."""
         async with transaction(self._pool) as conn:
             await cursors.move(conn, self._schema, consumer=self._name, at=at, to=to)
-            # Read after the cursor is locked: a retry in between cannot let an event overtake.
-            subjects = {event.subject for event in events}
-            blocked = await dead_events.blocked_subjects(
-                conn, self._schema, consumer=self._name, subjects=subjects
-            )
-            for event in events:
-                if event.subject in blocked:
-                    await self._set_aside(conn, event)
-                else:
-                    await self._handle_one(conn, event)
+            chosen = await self._choose(conn, events) if self._choose is not None else events
+            await self._handle_all(conn, chosen)
+            if len(chosen) < len(events):
+                await self._pass_over(len(events) - len(chosen))
             await failpoints.hit("consumer.before_commit")
         await failpoints.hit("consumer.after_commit")
         self._record(events)
+
+    async def _handle_all(self, conn: Connection, events: Sequence[events_pb2.Event]) -> None:
+        if not events:
+            return
+        # Read after the cursor is locked: a retry in between cannot let an event overtake.
+        blocked = await dead_events.blocked_subjects(
+            conn, self._schema, consumer=self._name, subjects={event.subject for event in events}
+        )
+        for event in events:
+            if event.subject in blocked:
+                await self._set_aside(conn, event)
+            else:
+                await self._handle_one(conn, event)
+
+    async def _pass_over(self, count: int) -> None:
+        for _ in range(count):
+            await failpoints.hit("consumer.before_handle")
 
     async def skip(self, *, at: str, to: str) -> None:
         """Moves the cursor past events that are not for us."""

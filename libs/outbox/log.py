@@ -5,7 +5,7 @@ are read. A plain sequence would not do: a transaction that took its number earl
 skipped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -85,13 +85,17 @@ async def append(conn: Connection, schema: str, events: Sequence[NewEvent]) -> N
     )
 
 
-async def read_after(conn: Connection, schema: str, cursor: str, limit: int) -> Page:
-    """The next events. One statement, because the rows and the horizon must come from the same snapshot."""
+async def read_after(
+    conn: Connection, schema: str, cursor: str, limit: int, *, types: Collection[str] = ()
+) -> Page:
+    """Of the next `limit` events those of these types, or all. One statement, because the rows and the
+    horizon must come from the same snapshot."""
     xid, position = _parse(cursor)
     rows = await conn.fetch(
         f"""
         SELECT event.xid::text AS xid_text, event.position, event.id, event.type, event.subject, event.org_id,
-               event.time, event.traceparent, event.data
+               event.time, event.traceparent,
+               CASE WHEN cardinality($4::text[]) = 0 OR event.type = ANY($4) THEN event.data END AS data
           FROM {checked(schema)}.outbox AS event
          WHERE (event.xid, event.position) > ($1::text::xid8, $2)
            AND event.xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -101,12 +105,13 @@ async def read_after(conn: Connection, schema: str, cursor: str, limit: int) -> 
         xid,
         position,
         limit,
+        list(types),
     )
     if not rows:
         return Page(events=(), cursor=cursor)
     # Two transactions that met at a lock may have got their ids in the other order than their turns; both
     # become readable at the same instant, and positions tell the turns.
-    in_order = sorted(rows, key=lambda row: row["position"])
+    in_order = sorted((row for row in rows if row["data"] is not None), key=lambda row: row["position"])
     return Page(events=tuple(map(_event, in_order)), cursor=f"{rows[-1]['xid_text']}.{rows[-1]['position']}")
 
 

@@ -1,6 +1,7 @@
 """Serves a service's own log to its peers."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ _GATHER_SECONDS: Final = 0.005
 # After a wake-up the events may stay unreadable for a moment, until every older transaction has ended.
 _POLL_SECONDS_MIN: Final = 0.02
 _POLL_SECONDS_MAX: Final = 1.0
+# A reader is told this often how far it is where nothing is for it: each time it writes that down.
+_PASSED_OVER_SECONDS: Final = 1.0
 
 
 class EventServicer(events_pb2_grpc.EventServiceServicer):
@@ -37,13 +40,17 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
     ) -> AsyncIterator[events_pb2.SubscribeResponse]:
         limit, types, cursor = request.batch_max or _BATCH_DEFAULT, frozenset(request.types), request.after
         poll_seconds = _POLL_SECONDS_MIN
+        told, told_at = cursor, time.monotonic()
         woken = self._wakeup.watch()
         try:
             while True:
-                page = await self._read(cursor, limit)
-                if page.events:
-                    yield _response(page, source=self._schema, types=types)
-                    cursor, poll_seconds = page.cursor, _POLL_SECONDS_MIN
+                page = await self._read(cursor, limit, types)
+                moved, cursor = page.cursor != cursor, page.cursor
+                if page.events or (cursor != told and time.monotonic() - told_at > _PASSED_OVER_SECONDS):
+                    yield _response(page, source=self._schema)
+                    told, told_at = cursor, time.monotonic()
+                if moved:
+                    poll_seconds = _POLL_SECONDS_MIN
                 elif await self._wakeup.wait(woken, seconds_max=poll_seconds):
                     poll_seconds = _POLL_SECONDS_MIN
                     await asyncio.sleep(_GATHER_SECONDS)
@@ -52,13 +59,13 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
         finally:
             self._wakeup.unwatch(woken)
 
-    async def _read(self, cursor: str, limit: int) -> Page:
+    async def _read(self, cursor: str, limit: int, types: Collection[str]) -> Page:
         async with transaction(self._pool) as conn:
-            return await read_after(conn, self._schema, cursor, limit)
+            return await read_after(conn, self._schema, cursor, limit, types=types)
 
 
-def _response(page: Page, *, source: str, types: Collection[str]) -> events_pb2.SubscribeResponse:
-    events = [_to_proto(event, source=source) for event in page.events if not types or event.type in types]
+def _response(page: Page, *, source: str) -> events_pb2.SubscribeResponse:
+    events = [_to_proto(event, source=source) for event in page.events]
     return events_pb2.SubscribeResponse(events=events, cursor=page.cursor)
 
 

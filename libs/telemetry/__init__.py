@@ -11,6 +11,7 @@ from libs.telemetry.logs import bind, bind_call, logger
 from libs.telemetry.providers import Telemetry, setup
 from libs.telemetry.tracing import (
     current_traceparent,
+    is_untraced,
     meter,
     span,
     start_span,
@@ -25,6 +26,7 @@ __all__ = [
     "bind",
     "bind_call",
     "current_traceparent",
+    "is_untraced",
     "logger",
     "mask_phone",
     "meter",

@@ -42,6 +42,11 @@ def traceparent_of(one: Span) -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
+def is_untraced(traceparent: str) -> bool:
+    """Whether somebody has decided that this trace is not recorded; then there is nothing to add to it."""
+    return traceparent.endswith("-00")
+
+
 class span(AbstractContextManager[Span]):  # noqa: N801  it is used as a function
     """A current span. `traceparent`, if there is one, is its parent instead of the current span; `links` are
     traceparents too. An exception marks the span with the exception's type and passes; its text is not

@@ -8,7 +8,7 @@ from typing import Final
 
 from libs.loops import Loop
 from libs.pg import Lease, Pool, Wakeup
-from services.calls.operations.fold import Fold
+from services.calls.operations.fold import BATCH_MAX, Fold
 
 CHANNEL: Final = "calls_ledger"
 _LEASE_SECONDS: Final = 5.0
@@ -16,9 +16,14 @@ _INTERVAL_SECONDS: Final = 1.0
 # What was just stored stays unreadable until every older transaction has ended; look again soon.
 _AGAIN_SECONDS: Final = (0.02, 0.08, 0.3)
 
-
-# Beside a crowd the folder takes this share of the time, until the record is so far behind the ledger.
-_SHARE_OF_TIME: Final = 0.2
+# A batch of so many did not come by itself; what gathers in this time is written with the same statements.
+_MANY: Final = 25
+_GATHER_SECONDS: Final = 0.15
+# Beside a crowd the folder takes a share of the time: enough to keep up as long as it can; once it cannot, a
+# small one, until the record is far behind the ledger.
+_SHARE_OF_TIME: Final = 0.5
+_KEEPING_UP_SECONDS_MAX: Final = 1.0
+_SHARE_OF_TIME_BEHIND: Final = 0.2
 _PAUSE_SECONDS_MAX: Final = 2.0
 _BEHIND_SECONDS_MAX: Final = 30.0
 
@@ -54,10 +59,17 @@ class Folder:
     async def _step(self) -> int:
         began = time.monotonic()
         handled = await self._fold.step()
-        if handled and self._crowded() and self._fold.behind_seconds < _BEHIND_SECONDS_MAX:
-            pause = (time.monotonic() - began) * (1 / _SHARE_OF_TIME - 1)
-            await asyncio.sleep(min(pause, _PAUSE_SECONDS_MAX))
+        if handled:
+            await asyncio.sleep(self._pause_seconds(handled, time.monotonic() - began))
         return handled
+
+    def _pause_seconds(self, handled: int, elapsed: float) -> float:
+        behind = self._fold.behind_seconds
+        gathering = _GATHER_SECONDS - elapsed if _MANY <= handled < BATCH_MAX else 0.0
+        if not self._crowded() or behind >= _BEHIND_SECONDS_MAX:
+            return max(0.0, gathering)
+        share = _SHARE_OF_TIME if behind < _KEEPING_UP_SECONDS_MAX else _SHARE_OF_TIME_BEHIND
+        return min(max(gathering, elapsed * (1 / share - 1)), _PAUSE_SECONDS_MAX)
 
     async def _heed_other_processes(self) -> None:
         """Another replica, or an answer, may have stored something."""

@@ -1,7 +1,7 @@
 """What this service does when others tell something: calls move its attempts, notify tells whom not to
 call and who was written to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -33,10 +33,8 @@ def calls_consumer(
     peer: Peer, pool: Pool, *, patience: Patience, wake_dispatcher: Callable[[], None]
 ) -> Consumer:
     async def handle(conn: Connection, event: events_pb2.Event) -> None:
-        data = _CALL_EVENTS[event.type]()
-        event.data.Unpack(data)
         await _follow_call(
-            conn, data.call, org_id=UUID(event.org_id), reported=_is_report(event), patience=patience
+            conn, _call(event), org_id=UUID(event.org_id), reported=_is_report(event), patience=patience
         )
 
     return Consumer(
@@ -46,6 +44,7 @@ def calls_consumer(
         pool=pool,
         schema=SCHEMA,
         handle=handle,
+        choose=_of_campaigns,
         types=_CALL_EVENTS,
         lease_seconds=_LEASE_SECONDS,
         wake_after_commit=wake_dispatcher,
@@ -83,6 +82,18 @@ def notify_consumer(peer: Peer, pool: Pool) -> Consumer:
         handle=handle,
         types=(_SUPPRESSION_CREATED, _SUPPRESSION_DELETED, _MESSAGE_SENT),
     )
+
+
+async def _of_campaigns(_: Connection, events: Sequence[events_pb2.Event]) -> list[events_pb2.Event]:
+    """Calls of no campaign are not ours."""
+    return [event for event in events if _call(event).campaign_id]
+
+
+def _call(event: events_pb2.Event) -> events_pb2.CallSnapshot:
+    data = _CALL_EVENTS[event.type]()
+    event.data.Unpack(data)
+    call: events_pb2.CallSnapshot = data.call
+    return call
 
 
 async def _follow_call(

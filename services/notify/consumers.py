@@ -1,24 +1,28 @@
 """What notify does about the events of the other services: leads and assistants alert people, opt-outs
 suppress, and everything that customers can subscribe to goes to their endpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
+from uuid import UUID
 
 from callplane.events.v1 import events_pb2
 from libs.outbox import Consumer
 from libs.pg import Connection, Pool
 from libs.rpc import Peer
 from services.notify import events
-from services.notify.domain.catalogue import source_types
+from services.notify.domain.catalogue import public_name, source_types
 from services.notify.domain.suppressions import Source
 from services.notify.operations.alerts import raise_alerts, raise_requested_alerts
 from services.notify.operations.publishing import fan_out
 from services.notify.operations.suppressions import suppress
+from services.notify.store import alerts, webhooks
 
 _LEADS: Final = ("callplane.lead.created.v1", "callplane.lead.updated.v1")
 # What an assistant asks for during a call.
 _ALERT: Final = "callplane.alert.requested.v1"
 _OPT_OUT: Final = "callplane.opt_out.recorded.v1"
+# Never left out: the alert looks for its policy itself, and an opt-out counts for everybody.
+_OWN: Final = frozenset({_ALERT, _OPT_OUT})
 _NOUNS: Final = {
     "calls": ("call", "lead"),
     "campaigns": ("campaign", "contact"),
@@ -37,9 +41,28 @@ def consumer(source: str, *, peer: Peer, pool: Pool, wake_after_commit: Callable
         pool=pool,
         schema="notify",
         handle=handle,
+        choose=choose,
         types=sorted(types),
         wake_after_commit=wake_after_commit,
     )
+
+
+async def choose(conn: Connection, events_told: Sequence[events_pb2.Event]) -> list[events_pb2.Event]:
+    """Those that somebody is to be told about; of most organizations that are few."""
+    org_ids = {UUID(event.org_id) for event in events_told}
+    wanted = await webhooks.wanted_events(conn, org_ids=org_ids)
+    alerting = (
+        await alerts.orgs_with_policies(conn, org_ids=org_ids)
+        if any(event.type in _LEADS for event in events_told)
+        else frozenset()
+    )
+    return [
+        event
+        for event in events_told
+        if event.type in _OWN
+        or (UUID(event.org_id), public_name(event.type)) in wanted
+        or (event.type in _LEADS and UUID(event.org_id) in alerting)
+    ]
 
 
 async def handle(conn: Connection, event: events_pb2.Event) -> None:

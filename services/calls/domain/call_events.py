@@ -9,6 +9,8 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCallEvent:
+    """`json` is the payload written out, where it is at hand."""
+
     org_id: UUID
     call_id: UUID
     provider_event_id: UUID
@@ -17,6 +19,7 @@ class NewCallEvent:
     occurred_at: datetime
     received_at: datetime
     payload: Mapping[str, Any]
+    json: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,15 @@ def join(left: Facts, right: Facts) -> dict[str, Fact]:
     return joined
 
 
+def are_news(told: Facts, *, known: Facts) -> bool:
+    """Whether joining would change anything."""
+    for field, fact in told.items():
+        present = known.get(field)
+        if present is None or _is_greater(fact, present):
+            return True
+    return False
+
+
 def value_of(facts: Facts, field: str) -> Any:
     """None if nothing is known."""
     fact = facts.get(field)

@@ -24,7 +24,7 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """`content` is the whole message, `call` the snapshot of the call in it: made when the call was created,
-    and not current."""
+    and not current. `json` is the content as it came, empty if it had to be changed to be stored."""
 
     type: str
     told_at: datetime | None
@@ -32,6 +32,14 @@ class Message:
     own_call_id: UUID | None
     content: Mapping[str, Any]
     call: Mapping[str, Any]
+    json: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    message: msgspec.Raw = msgspec.Raw()
+
+
+_envelopes: Final = msgspec.json.Decoder(_Envelope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,12 @@ def read(body: bytes) -> Message | Unreadable:
     if not call and (beside := mapping(document.get("call"))):
         # Part of the message from here on, so that what is kept of it is complete.
         return _message({**content, "call": beside}, call=beside)
-    return _message(content, call=call)
+    return _message(content, call=call, json=_json_of_message(body) if "message" in document else "")
+
+
+def _json_of_message(body: bytes) -> str:
+    """Of a body that was read: what it says, without writing it anew."""
+    return "" if b"\\u" in body else bytes(_envelopes.decode(body).message).decode()
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -105,7 +118,7 @@ def milliseconds(at: datetime) -> float:
     return round(at.timestamp() * 1000, 3)
 
 
-def _message(content: Mapping[str, Any], *, call: Mapping[str, Any]) -> Message | Unreadable:
+def _message(content: Mapping[str, Any], *, call: Mapping[str, Any], json: str = "") -> Message | Unreadable:
     word = content.get("type")
     kind = plain_type(word) if isinstance(word, str) else ""
     if not kind and content.get("role") == "tool_calls":
@@ -122,6 +135,7 @@ def _message(content: Mapping[str, Any], *, call: Mapping[str, Any]) -> Message 
         own_call_id=_own_call_id(call),
         content=content,
         call=call,
+        json=json,
     )
 
 

@@ -5,9 +5,10 @@ stays closed as we closed it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +36,11 @@ _REPORTED: Final = frozenset({
     "reported_at", "ended_reason", "started_at", "ended_at", "duration_seconds", "cost_usd", "cost_breakdown",
     "recording_url", "summary", "success_evaluation", "analysis", "transcript",
 })  # fmt: skip
+_apart_from_talk: Final = attrgetter(*(
+    column.name
+    for column in fields(Call)
+    if column.name not in ("facts", "last_status_at", "transcript_source", "transcript_lines")
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,11 @@ def told(call: Call, facts: Mapping[str, Fact]) -> Call:
         sla_due_at=_due_at(ended_at, call.sla_seconds),
         **_transcript(facts),
     )
+
+
+def is_same_but_for_the_talk(before: Call, after: Call) -> bool:
+    """Whether nothing is new about a call except what was said in it, and when."""
+    return _apart_from_talk(before) == _apart_from_talk(after)
 
 
 def judged(call: Call, judgement: Judgement, *, hours: BusinessHours) -> Call:

@@ -5,6 +5,7 @@ them, and their French versions.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from services.calls.domain.text import folded
@@ -22,8 +23,11 @@ _SENTENCES: Final = re.compile(
 )
 _WAITING: Final = re.compile(r"(?:thanks|thank you|merci)? ?(?:please )?(?:stay on the line|restez en ligne)")
 _LENGTH_MAX: Final = 600
+_REMEMBERED: Final = 2_000
 
 
+# A conversation is told again with every turn of it.
+@lru_cache(maxsize=_REMEMBERED)
 def is_screening(said: str) -> bool:
     """Whether these are the words of a call screen and not of a person."""
     if len(said) > _LENGTH_MAX:

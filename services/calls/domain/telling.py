@@ -47,6 +47,21 @@ _TALKING: Final = frozenset(
     }
 )
 
+# What comes with every turn of a conversation, and mostly tells only that it goes on.
+CHATTER: Final = frozenset(
+    {
+        "speech-update",
+        "transcript",
+        "conversation-update",
+        "model-output",
+        "user-interrupted",
+        "assistant.speechStarted",
+        "voice-input",
+    }
+)
+# So precisely is known when one of these came; else each would write its call's row anew.
+CHATTER_MILLISECONDS: Final = 15_000
+
 _DIRECTIONS: Final = {
     "inboundPhoneCall": Direction.INBOUND,
     "outboundPhoneCall": Direction.OUTBOUND,
@@ -86,9 +101,10 @@ def status_told(message: Message) -> Status | None:
 def facts_told(message: Message, telling: Telling | None, *, received_at: datetime) -> dict[str, Fact]:
     at = milliseconds(message.told_at or received_at)
     facts = _Facts()
-    facts.tell("last_told_at", at, authority=SNAPSHOT, order=at)
+    roughly = at - at % CHATTER_MILLISECONDS if message.type in CHATTER else at
+    facts.tell("last_told_at", roughly, authority=SNAPSHOT, order=roughly)
     _tell_progress(facts, message, telling, at=at)
-    _tell_parties(facts, message, at=at)
+    _tell_parties(facts, message, at=roughly)
     if message.type == "end-of-call-report":
         _tell_report(facts, message.content, at=at)
     if message.type == "tool-calls":
@@ -97,6 +113,14 @@ def facts_told(message: Message, telling: Telling | None, *, received_at: dateti
         authority, order = _conversation_rank(telling, at=at)
         facts.tell("transcript", [len(telling.lines), telling.digest], authority=authority, order=order)
     return facts
+
+
+def added_to(known: Fact | None, told: Telling) -> Telling | None:
+    """What a telling adds to the lines that the `transcript` fact known before stands for; None if it
+    replaces them."""
+    if known is None or known[0] != _SOURCES[told.source]:
+        return None
+    return told if told.source is TranscriptSource.LIVE else told.beyond(*known[2])
 
 
 def is_best_telling(told: Fact, *, facts: Mapping[str, Fact]) -> bool:

@@ -13,6 +13,8 @@ _WORD_WITH_PLURAL_LENGTH_MIN: Final = 4
 
 def plain(text: str) -> str:
     """Without accents; case, spaces and punctuation stay."""
+    if text.isascii():
+        return text
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

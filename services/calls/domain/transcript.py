@@ -7,7 +7,7 @@ of one call come from one source: the best one so far, and of that one the lates
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -64,7 +64,14 @@ class Telling:
 
     @property
     def digest(self) -> str:
-        return hashlib.blake2b(msgspec.json.encode(self.lines), digest_size=8).hexdigest()
+        return _digest(self.lines)
+
+    def beyond(self, count: int, digest: str) -> "Telling | None":
+        """The lines after the first `count`, if there are any; None unless those have this digest."""
+        if len(self.lines) <= count:
+            return None
+        known, added = self.lines[:count], self.lines[count:]
+        return replace(self, lines=added) if _digest(known) == digest else None
 
     @property
     def user_spoke(self) -> bool:
@@ -74,6 +81,10 @@ class Telling:
     @property
     def screened(self) -> bool:
         return any(line.role == "USER" and is_screening(line.message) for line in self.lines)
+
+
+def _digest(lines: Sequence[Line]) -> str:
+    return hashlib.blake2b(msgspec.json.encode(lines), digest_size=8).hexdigest()
 
 
 def telling_of(message: Message) -> Telling | None:

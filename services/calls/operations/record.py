@@ -99,7 +99,7 @@ def retell(
     if step.after.transcript_source is TranscriptSource.LIVE:
         spoken = {line.line_no for telling in tellings for line in telling.lines}
         step.after = replace(step.after, transcript_lines=len(spoken))
-    events_told = [_call_event(step, one) for one in told]
+    events_told = [_call_event(call.id, one) for one in told]
     return Retold(call=step.after, events=events_told, tellings=tellings, unreadable=unreadable)
 
 
@@ -121,18 +121,22 @@ class Record:
         if unreadable:
             await foldings.mark_unparsed(conn, unreadable)
         if told:
-            steps = await self._begin(conn, told, now=now)
-            await self._write(conn, steps, now=now)
+            groups = _by_call(told)
+            unchanged = await _nothing_new(conn, groups)
+            changing = {key: group for key, group in groups.items() if key not in unchanged}
+            steps = await self._begin(conn, changing, now=now) if changing else []
+            heard = [_call_event(call_id, one) for key, call_id in unchanged.items() for one in groups[key]]
+            await self._write(conn, steps, heard, now=now)
             await foldings.unmark_unparsed(conn, [one.entry.id for one in told])
         return [reason for _, reason in unreadable]
 
-    async def _begin(self, conn: Connection, told: Sequence[_Told], *, now: datetime) -> list[_Step]:
-        """Finds or begins the call of each entry and joins what was told."""
-        groups: dict[CallKey, list[_Told]] = defaultdict(list)
-        for one in told:
-            groups[one.entry.org_id, one.entry.provider, one.message.provider_call_id].append(one)
+    async def _begin(
+        self, conn: Connection, groups: Mapping[CallKey, Sequence[_Told]], *, now: datetime
+    ) -> list[_Step]:
+        """Finds or begins the call of each group and joins what was told."""
         own_ids = {key: own for key, group in groups.items() if (own := _own_call_id(group)) is not None}
-        known = await calls.lock_many(conn, provider_ids=list(groups), own_ids=list(own_ids.values()))
+        ids = await own_facts.find_ids(conn, list(groups))
+        known = await calls.lock_many(conn, provider_ids=[], own_ids=[*ids, *own_ids.values()])
         found = _match(known, own_ids)
         missing = [key for key in groups if key not in found]
         begun = await _begun(conn, missing, now=now) if missing else {}
@@ -145,20 +149,21 @@ class Record:
             steps.append(_joined(call, group, created=before is None, now=now))
         return steps
 
-    async def _write(self, conn: Connection, steps: Sequence[_Step], *, now: datetime) -> None:
+    async def _write(
+        self, conn: Connection, steps: Sequence[_Step], heard: Sequence[NewCallEvent], *, now: datetime
+    ) -> None:
+        """`heard` are events that change nothing."""
         created = [step for step in steps if step.created]
         if created:
             await _find_accounts(conn, created)
             await calls.insert_many(conn, [step.before for step in created])
-        await call_events.append(conn, [_call_event(step, one) for step in steps for one in step.told])
-        tellings = [(step.after, best) for step in steps for best in step.best.values()]
-        if tellings:
-            await transcripts.write(conn, tellings)
+        told = [_call_event(step.after.id, one) for step in steps for one in step.told]
+        await call_events.append(conn, [*told, *heard])
+        await _write_lines(conn, steps)
         await self._judge(conn, steps)
         changed = [step for step in steps if step.changed]
-        if changed:
-            await calls.update_many(conn, [step.after for step in changed])
-            await _keep_lines(conn, changed)
+        await _update(conn, changed)
+        await _keep_lines(conn, changed)
         new_events = [event for step in steps for event in _events(step)]
         new_events += await self._leads.keep(
             conn, [(step.after, step.traceparent) for step in changed if step.after.reported_at], now=now
@@ -172,9 +177,7 @@ class Record:
         live = [step for step in steps if _is_live(step)]
         if not reported and not live:
             return
-        spoken = await transcripts.summaries(
-            conn, [step.after for step in steps if step in reported or step in live]
-        )
+        spoken = await transcripts.summaries(conn, [step.after for step in {*reported, *live}])
         for step in live:
             step.after = replace(step.after, transcript_lines=spoken.get(step.after.id, (0, ""))[0])
         for step in reported:
@@ -200,6 +203,37 @@ def _read(
         kept = redacted_facts(said, kinds)
         told.append(_Told(entry=entry, message=message, telling=conversation, facts=kept))
     return told, unreadable
+
+
+def _by_call(told: Sequence[_Told]) -> dict[CallKey, list[_Told]]:
+    groups: dict[CallKey, list[_Told]] = defaultdict(list)
+    for one in told:
+        groups[one.entry.org_id, one.entry.provider, one.message.provider_call_id].append(one)
+    return groups
+
+
+async def _nothing_new(conn: Connection, groups: Mapping[CallKey, Sequence[_Told]]) -> dict[CallKey, UUID]:
+    """The calls about which these entries only say once more that the conversation goes on; their rows need
+    not be touched."""
+    chatter = {key: group for key, group in groups.items() if all(map(_is_chatter, group))}
+    found = await calls.list_facts(conn, list(chatter)) if chatter else []
+    unchanged = {}
+    for call in found:
+        key = (call.org_id, call.provider, call.provider_call_id)
+        if call.settled and all(_adds_nothing(one, call.facts) for one in chatter[key]):
+            unchanged[key] = call.id
+    return unchanged
+
+
+def _is_chatter(one: _Told) -> bool:
+    return one.message.type in telling.CHATTER
+
+
+def _adds_nothing(one: _Told, known: Mapping[str, facts.Fact]) -> bool:
+    """Nothing to know better, and no lines."""
+    if facts.are_news(one.facts, known=known):
+        return False
+    return one.telling is None or not telling.is_best_telling(one.facts["transcript"], facts=known)
 
 
 def _own_call_id(group: Sequence[_Told]) -> UUID | None:
@@ -253,16 +287,17 @@ def _joined(call: Call, group: Sequence[_Told], *, created: bool, now: datetime)
     return step
 
 
-def _call_event(step: _Step, one: _Told) -> NewCallEvent:
+def _call_event(call_id: UUID, one: _Told) -> NewCallEvent:
     return NewCallEvent(
         org_id=one.entry.org_id,
-        call_id=step.after.id,
+        call_id=call_id,
         provider_event_id=one.entry.id,
         type=one.message.type,
         status=_status_alone(one),
         occurred_at=one.message.told_at or one.entry.received_at,
         received_at=one.entry.received_at,
         payload=one.message.content,
+        json=one.message.json,
     )
 
 
@@ -298,6 +333,33 @@ def _is_to_be_judged(step: _Step) -> bool:
         and call.reported_at is not None
         and (step.changed or _is_live(step))
     )
+
+
+async def _update(conn: Connection, steps: Sequence[_Step]) -> None:
+    talk: list[Call] = []
+    others: list[Call] = []
+    for step in steps:
+        same = not step.created and record.is_same_but_for_the_talk(step.before, step.after)
+        (talk if same else others).append(step.after)
+    if talk:
+        await calls.update_conversations(conn, talk)
+    if others:
+        await calls.update_many(conn, others)
+
+
+async def _write_lines(conn: Connection, steps: Sequence[_Step]) -> None:
+    """Only what is new, where lines are added to those that are there."""
+    whole: list[tuple[Call, Telling]] = []
+    more: list[tuple[Call, Telling]] = []
+    for step in steps:
+        known = step.before.facts.get("transcript")
+        for told in step.best.values():
+            added = telling.added_to(known, told)
+            (whole if added is None else more).append((step.after, added or told))
+    if whole:
+        await transcripts.write(conn, whole)
+    if more:
+        await transcripts.add(conn, more)
 
 
 async def _find_accounts(conn: Connection, steps: Sequence[_Step]) -> None:
@@ -343,8 +405,10 @@ def _events(step: _Step) -> list[NewEvent]:
     found = [event for event in said if event is not None]
     if not found:
         return []
-    with telemetry.span(
-        "fold call", traceparent=step.traceparent or None, attributes={"callplane.call_id": str(call.id)}
-    ):
-        traceparent = telemetry.current_traceparent()
+    traceparent = step.traceparent
+    if not telemetry.is_untraced(traceparent):
+        with telemetry.span(
+            "fold call", traceparent=traceparent or None, attributes={"callplane.call_id": str(call.id)}
+        ):
+            traceparent = telemetry.current_traceparent()
     return [replace(event, traceparent=traceparent) for event in found]

@@ -33,7 +33,7 @@ async def append(conn: Connection, call_events: Sequence[NewCallEvent]) -> None:
         [event.status for event in call_events],
         [event.occurred_at for event in call_events],
         [event.received_at for event in call_events],
-        [msgspec.json.encode(event.payload).decode() for event in call_events],
+        [event.json or msgspec.json.encode(event.payload).decode() for event in call_events],
     )
 
 

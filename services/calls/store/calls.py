@@ -1,12 +1,14 @@
 """The call rows."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from libs.pg import Connection
 from services.calls.domain.call import Call, Direction, Outcome, Priority, Status, TranscriptSource
+from services.calls.domain.facts import Facts
 from services.calls.domain.placement import PlacementResult
 
 
@@ -84,6 +86,39 @@ async def list_page(
     return [_call(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFacts:
+    """What was told about a call so far. `settled`: how its placing went is certain."""
+
+    id: UUID
+    org_id: UUID
+    provider: str
+    provider_call_id: str
+    facts: Facts
+    settled: bool
+
+
+async def list_facts(conn: Connection, provider_ids: Sequence[tuple[UUID, str, str]]) -> list[KnownFacts]:
+    """Of those of these (organization, provider, provider's id) that have a row. Nothing is locked: facts
+    only ever grow, so what they hold now they hold later."""
+    rows = await conn.fetch(
+        """
+        SELECT call.id, call.org_id, call.provider, call.provider_call_id, call.facts,
+               call.placement IS DISTINCT FROM 'UNKNOWN' AS settled
+          FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (org_id, provider, provider_call_id)
+          -- By the provider's id alone, which says most: without statistics an organization's looks as good.
+          JOIN calls.own_facts AS own ON own.provider_call_id = wanted.provider_call_id
+           AND own.org_id IS NOT DISTINCT FROM wanted.org_id
+           AND own.provider IS NOT DISTINCT FROM wanted.provider
+          JOIN calls.calls AS call ON call.id = own.call_id
+        """,
+        [org_id for org_id, _, _ in provider_ids],
+        [provider for _, provider, _ in provider_ids],
+        [provider_call_id for _, _, provider_call_id in provider_ids],
+    )
+    return [KnownFacts(**row) for row in rows]
+
+
 async def lock_many(
     conn: Connection,
     *,
@@ -92,6 +127,21 @@ async def lock_many(
 ) -> list[Call]:
     """Calls of these (organization, provider, provider's id), and those with these ids of ours; locked, in
     one fixed order, until the transaction ends."""
+    # The ids first: ordered together with the look-up, all calls might be read in their order.
+    found = await conn.fetch(
+        """
+        SELECT call.id
+          FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (org_id, provider, provider_call_id)
+         CROSS JOIN LATERAL (SELECT id
+                               FROM calls.calls
+                              WHERE org_id = wanted.org_id AND provider = wanted.provider
+                                AND provider_call_id = wanted.provider_call_id
+                              LIMIT 1) AS call
+        """,
+        [org_id for org_id, _, _ in provider_ids],
+        [provider for _, provider, _ in provider_ids],
+        [provider_call_id for _, _, provider_call_id in provider_ids],
+    )
     rows = await conn.fetch(
         """
         SELECT id, org_id, provider, provider_account_id, provider_call_id, direction, status, outcome,
@@ -105,20 +155,11 @@ async def lock_many(
                placement_requested_at, placed_at, max_duration_seconds, closed_as, closed_at, looked_up_at,
                lookups, created_at
           FROM calls.calls
-         WHERE id = ANY (
-               SELECT call.id
-                 FROM unnest($1::uuid[], $2::text[], $3::text[])
-                      AS wanted (org_id, provider, provider_call_id)
-                 JOIN calls.calls AS call USING (org_id, provider, provider_call_id)
-                UNION ALL
-               SELECT unnest($4::uuid[]))
+         WHERE id = ANY($1::uuid[])
          ORDER BY id
            FOR UPDATE
         """,
-        [org_id for org_id, _, _ in provider_ids],
-        [provider for _, provider, _ in provider_ids],
-        [provider_call_id for _, _, provider_call_id in provider_ids],
-        list(own_ids),
+        [*(row["id"] for row in found), *own_ids],
     )
     return [_call(row) for row in rows]
 
@@ -182,6 +223,27 @@ async def update_many(conn: Connection, calls: Sequence[Call]) -> None:
          WHERE call.id = told.id
         """,
         calls,
+    )
+
+
+async def update_conversations(conn: Connection, calls: Sequence[Call]) -> None:
+    """As `update_many`, of calls about which only more of the conversation is known, and nothing follows from
+    it; that is most of the time, and writes a fraction of the columns."""
+    await conn.execute(
+        """
+        UPDATE calls.calls AS call
+           SET facts = told.facts, last_status_at = told.last_status_at,
+               transcript_source = told.transcript_source, transcript_lines = told.transcript_lines,
+               updated_at = now()
+          FROM unnest($1::uuid[], $2::jsonb[], $3::timestamptz[], $4::text[], $5::integer[])
+               AS told (id, facts, last_status_at, transcript_source, transcript_lines)
+         WHERE call.id = told.id
+        """,
+        [call.id for call in calls],
+        [call.facts for call in calls],
+        [call.last_status_at for call in calls],
+        [call.transcript_source for call in calls],
+        [call.transcript_lines for call in calls],
     )
 
 

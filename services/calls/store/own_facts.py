@@ -50,17 +50,26 @@ async def list_calls(conn: Connection, call_ids: Sequence[UUID]) -> list[Call]:
 async def find_calls(conn: Connection, keys: Sequence[tuple[UUID, str, str]]) -> list[Call]:
     """Those of these (organization, provider, provider's id) that were known once, as `list_calls` has
     them."""
+    ids = await find_ids(conn, keys)
+    return await list_calls(conn, ids) if ids else []
+
+
+async def find_ids(conn: Connection, keys: Sequence[tuple[UUID, str, str]]) -> list[UUID]:
+    """Of those of these (organization, provider, provider's id) that were known once."""
     rows = await conn.fetch(
         """
         SELECT own.call_id
           FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (org_id, provider, provider_call_id)
-          JOIN calls.own_facts AS own USING (org_id, provider, provider_call_id)
+          -- By the provider's id alone, which says most: without statistics an organization's looks as good.
+          JOIN calls.own_facts AS own ON own.provider_call_id = wanted.provider_call_id
+           AND own.org_id IS NOT DISTINCT FROM wanted.org_id
+           AND own.provider IS NOT DISTINCT FROM wanted.provider
         """,
         [org_id for org_id, _, _ in keys],
         [provider for _, provider, _ in keys],
         [provider_call_id for _, _, provider_call_id in keys],
     )
-    return await list_calls(conn, [row["call_id"] for row in rows]) if rows else []
+    return [row["call_id"] for row in rows]
 
 
 async def write_back(conn: Connection, call_ids: Sequence[UUID]) -> None:

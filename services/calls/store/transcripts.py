@@ -41,6 +41,11 @@ async def write(conn: Connection, tellings: Sequence[tuple[Call, Telling]]) -> N
         [telling.source.value for _, telling in tellings],
         [len(telling.lines) for _, telling in tellings],
     )
+    await add(conn, tellings)
+
+
+async def add(conn: Connection, tellings: Sequence[tuple[Call, Telling]]) -> None:
+    """Adds lines to calls that have lines of the same source, or none."""
     await conn.execute(
         """
         INSERT INTO calls.transcripts AS line (

@@ -1,6 +1,6 @@
 """Alert policies, and the alerts that were raised by them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -98,6 +98,19 @@ async def policies_for(conn: Connection, *, org_id: UUID, priority: str) -> list
         priority,
     )
     return [_policy(row) for row in rows]
+
+
+async def orgs_with_policies(conn: Connection, *, org_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of these organizations that want to be alerted about leads of some priority."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT org_id
+          FROM notify.alert_policies
+         WHERE org_id = ANY($1::uuid[]) AND active AND deleted_at IS NULL
+        """,
+        list(org_ids),
+    )
+    return frozenset(row["org_id"] for row in rows)
 
 
 async def insert_alert(conn: Connection, *, policy_id: UUID, lead: Lead) -> UUID | None:

@@ -28,6 +28,19 @@ async def insert(
     return _webhook(row)
 
 
+async def wanted_events(conn: Connection, *, org_ids: Collection[UUID]) -> frozenset[tuple[UUID, str]]:
+    """The organizations' ids with the names of the events that some endpoint of theirs wants."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT org_id, unnest(events) AS name
+          FROM notify.webhooks
+         WHERE org_id = ANY($1::uuid[]) AND enabled AND deleted_at IS NULL
+        """,
+        list(org_ids),
+    )
+    return frozenset((row["org_id"], row["name"]) for row in rows)
+
+
 async def find(conn: Connection, *, webhook_id: UUID) -> Webhook | None:
     row = await conn.fetchrow(
         """

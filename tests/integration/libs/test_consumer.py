@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -328,3 +328,26 @@ async def test_dead_events_are_listed_retried_and_discarded_by_rpc(
         assert to_service_error(raised.value).kind is Kind.MISSING
 
     assert [dead[0] for dead in await _dead(effects)] == ["call-2"]
+
+
+async def test_events_without_an_effect_are_passed_over_together(
+    effects: Database, calls: Peer, calls_worker: pg.Pool, notify_worker: pg.Pool
+) -> None:
+    """Whoever chooses sees a batch as a whole; a dead event holds up only what was chosen."""
+    batches: list[int] = []
+
+    async def choose(_: pg.Connection, events: Sequence[events_pb2.Event]) -> Sequence[events_pb2.Event]:
+        batches.append(len(events))
+        return [one for one in events if not reading.name_of(one).startswith("other")]
+
+    await append(calls_worker, [event(f"other {number}", subject=f"s-{number}") for number in range(60)])
+    await append(calls_worker, [event("a"), event("poison"), event("other"), event("behind")])
+    await append(calls_worker, [event("other last", subject="s-1"), event("b", subject="s-2")])
+
+    async with running(consumer(calls, notify_worker, handle=_poisoned("poison"), choose=choose)):
+        assert ["a", "b"] == await _until(effects, 2)
+
+    assert 66 == batches[0]
+    assert [("call-1", False), ("call-1", True)] == [
+        (subject, waiting) for subject, _, _, waiting in await _dead(effects)
+    ]

@@ -130,3 +130,37 @@ def test_only_final_live_transcripts_count() -> None:
 
     assert final is not None
     assert 17_630_200_010_000 == final.lines[0].line_no
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"message": {"type": "hang",  "call": {"id": "c"}}}', '{"type": "hang",  "call": {"id": "c"}}'),
+        (
+            b'{"message": 5, "message": {"type": "hang", "call": {"id": "c"}}}',
+            '{"type": "hang", "call": {"id": "c"}}',
+        ),
+        (b'{"message": {"type": "hang", "call": {"id": "c"}, "x": "\\u0000"}}', ""),
+        (b'{"message": {"type": "hang"}, "call": {"id": "c"}}', ""),
+        (b'{"type": "hang", "call": {"id": "c"}}', ""),
+    ],
+    ids=["as it came", "told twice", "with what cannot be stored", "call beside it", "without envelope"],
+)
+def test_a_message_is_kept_as_it_was_written_where_that_is_possible(body: bytes, expected: str) -> None:
+    assert expected == read_message(body).json
+
+
+def test_only_roughly_is_kept_when_people_talked() -> None:
+    """A call's row would be written with every word otherwise."""
+    received_at = moment(1_763_020_000_000)
+    assert received_at is not None
+
+    def known(body: bytes) -> dict[str, object]:
+        return dict(facts_told(read_message(body), None, received_at=received_at))
+
+    talk = [known(message("speech-update", "c-1", at=at, status="started")) for at in (6, 7, 19)]
+    news = [known(message("hang", "c-1", at=at)) for at in (6, 7)]
+
+    assert talk[0]["last_told_at"] == talk[1]["last_told_at"] == talk[2]["last_told_at"]
+    assert talk[0]["customer_number"] == talk[1]["customer_number"]
+    assert news[0]["last_told_at"] != news[1]["last_told_at"]
