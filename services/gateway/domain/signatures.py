@@ -121,6 +121,8 @@ class _Proof:
     def payload(self, default: str) -> bytes:
         """What the sender should have signed."""
         template = self.settings.payload_format or default
+        if template == "{body}":
+            return self.request.body
         before, _, after = template.partition("{body}")
         return self._filled(before) + self.request.body + self._filled(after)
 

@@ -170,9 +170,9 @@ class WebhookProtocol(HttpToolsProtocol):
         return fits and source.replace(b"-", b"").isalnum() and self.parser.get_http_version() == "1.1"
 
     def _is_busy(self) -> bool:
-        """With an earlier request of this connection."""
+        """With an earlier request of this connection, or with answers that the other side does not take."""
         last: Any = self.cycle
-        return last is not None and not last.response_complete
+        return self.flow.write_paused or (last is not None and not last.response_complete)
 
     def _go_the_ordinary_way(self) -> None:
         """As if its head were read only now."""

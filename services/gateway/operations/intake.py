@@ -138,7 +138,10 @@ class Intake:
 
 def _settle(batch: list[_Waiting], *, committed: bool) -> None:
     for waiting in batch:
-        waiting.settle(committed)
+        try:
+            waiting.settle(committed)
+        except Exception as exc:  # noqa: BLE001  one that cannot be told must not keep it from the others
+            _log.error("webhook not told", exc_info=exc)
 
 
 def _span(events: Sequence[IncomingEvent]) -> AbstractContextManager[object]:
