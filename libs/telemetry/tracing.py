@@ -44,7 +44,8 @@ def traceparent_of(one: Span) -> str:
 
 def is_untraced(traceparent: str) -> bool:
     """Whether somebody has decided that this trace is not recorded; then there is nothing to add to it."""
-    return traceparent.endswith("-00")
+    # The lowest bit of the flags; others of them may be set.
+    return traceparent[-3:-1] == "-0" and traceparent[-1] in "02468ace"
 
 
 class span(AbstractContextManager[Span]):  # noqa: N801  it is used as a function

@@ -23,8 +23,10 @@ _GATHER_SECONDS: Final = 0.15
 # small one, until the record is far behind the ledger.
 _SHARE_OF_TIME: Final = 0.5
 _KEEPING_UP_SECONDS_MAX: Final = 1.0
-_SHARE_OF_TIME_BEHIND: Final = 0.2
-_PAUSE_SECONDS_MAX: Final = 2.0
+_SHARE_OF_TIME_BEHIND: Final = 0.1
+_PAUSE_SECONDS_MAX: Final = 5.0
+# So soon it notices that the crowd is gone.
+_LOOK_SECONDS: Final = 0.05
 _BEHIND_SECONDS_MAX: Final = 30.0
 
 
@@ -59,17 +61,22 @@ class Folder:
     async def _step(self) -> int:
         began = time.monotonic()
         handled = await self._fold.step()
+        elapsed = time.monotonic() - began
+        if _MANY <= handled < BATCH_MAX:
+            await asyncio.sleep(max(0.0, _GATHER_SECONDS - elapsed))
         if handled:
-            await asyncio.sleep(self._pause_seconds(handled, time.monotonic() - began))
+            await self._let_pass(elapsed)
         return handled
 
-    def _pause_seconds(self, handled: int, elapsed: float) -> float:
+    async def _let_pass(self, elapsed: float) -> None:
+        """Pauses for as long as there is a crowd, but no longer than what took `elapsed` seconds is worth."""
         behind = self._fold.behind_seconds
-        gathering = _GATHER_SECONDS - elapsed if _MANY <= handled < BATCH_MAX else 0.0
-        if not self._crowded() or behind >= _BEHIND_SECONDS_MAX:
-            return max(0.0, gathering)
+        if behind >= _BEHIND_SECONDS_MAX:
+            return
         share = _SHARE_OF_TIME if behind < _KEEPING_UP_SECONDS_MAX else _SHARE_OF_TIME_BEHIND
-        return min(max(gathering, elapsed * (1 / share - 1)), _PAUSE_SECONDS_MAX)
+        ends_at = time.monotonic() + min(elapsed * (1 / share - 1), _PAUSE_SECONDS_MAX)
+        while self._crowded() and (left := ends_at - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
 
     async def _heed_other_processes(self) -> None:
         """Another replica, or an answer, may have stored something."""
