@@ -40,6 +40,7 @@ _SECRET_KEYS: Final = frozenset(
         "headers",
     }
 )  # fmt: skip
+_SECRET_HOLDERS: Final = frozenset({"model", "voice", "transcriber", "hooks"})
 # JSON schemas: the names in them are names of fields, not secrets.
 _SCHEMAS: Final = frozenset({"parameters", "schema", "properties"})
 _DEPTH_MAX: Final = 40
@@ -93,6 +94,11 @@ def with_secrets_kept(body: Mapping[str, Any], *, present: Any) -> dict[str, Any
     known = present if isinstance(present, Mapping) else {}
     own = ("server", "serverMessages", "name")
     return {key: value if key in own else _with_secrets(value, known.get(key)) for key, value in body.items()}
+
+
+def may_have_secrets(wanted: Mapping[str, Any]) -> bool:
+    """Whether a part that is replaced whole may hold secrets at Vapi."""
+    return not _SECRET_HOLDERS.isdisjoint(wanted)
 
 
 def overrides(wanted: Mapping[str, Any], *, server: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the service asks of Vapi, in the service's own terms."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,11 @@ _LIST_BYTES_MAX: Final = 32 * MEBIBYTE
 _PAGE_SIZE: Final = 100
 _PHONE_NUMBERS_MAX: Final = 1000
 _PAGES_MAX: Final = 50
+_READ_SECONDS: Final = 10.0
+_DOCUMENT_SECONDS: Final = 30.0
+# A call, or a change, waits for it.
+_DOCUMENT_READ_SECONDS: Final = 3.0
+_DOCUMENTS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,8 @@ class Vapi:
         self._webhook = webhook
         self._post_seconds_max = post_seconds_max
         self._page_size = page_size
+        # Assistants as Vapi has them, secrets included, by id; and when they were read.
+        self._documents: dict[str, tuple[Any, float]] = {}
 
     async def close(self) -> None:
         await self._transport.close()
@@ -67,14 +75,21 @@ class Vapi:
     async def create_call(
         self, order: PlacementOrder, *, may_send: Callable[[], bool], on_sent: Callable[[], Awaitable[None]]
     ) -> Outcome:
+        wanted = order.assistant_overrides
+        if assistants.may_have_secrets(wanted):
+            try:
+                wanted = assistants.with_secrets_kept(
+                    wanted, present=await self._recent_document(order.provider_assistant_id)
+                )
+            except ServiceError as exc:
+                # Nothing was sent: the call would have talked with tools that do not work.
+                return Refused(reason=exc.reason, infrastructure=True)
         request = Request(
             operation="create_call",
             method="POST",
             path="/call",
             route="/call",
-            body=calls.order_body(
-                order, overrides=assistants.overrides(order.assistant_overrides, server=self._server())
-            ),
+            body=calls.order_body(order, overrides=assistants.overrides(wanted, server=self._server())),
             seconds_max=self._post_seconds_max,
             may_send=may_send,
             on_sent=on_sent,
@@ -195,9 +210,22 @@ class Vapi:
         )
         return _assistant(await self._send(request))
 
+    async def _recent_document(self, provider_assistant_id: str) -> Any:
+        """As `_assistant_document`, at most half a minute old: it is asked for with each call of a campaign
+        whose assistant has moved on."""
+        document, read_at = self._documents.get(provider_assistant_id, (None, -_DOCUMENT_SECONDS))
+        if time.monotonic() - read_at >= _DOCUMENT_SECONDS:
+            document = await self._assistant_document(provider_assistant_id)
+            if len(self._documents) >= _DOCUMENTS_MAX:
+                self._documents.clear()
+            self._documents[provider_assistant_id] = (document, time.monotonic())
+        return document
+
     async def _assistant_document(self, provider_assistant_id: str) -> Any:
         path = f"/assistant/{_segment(provider_assistant_id)}"
-        answer = await self._read("get_assistant", path, route="/assistant/{id}")
+        answer = await self._read(
+            "get_assistant", path, route="/assistant/{id}", seconds_max=_DOCUMENT_READ_SECONDS
+        )
         if answer.status == 404:
             raise ProviderAssistantNotFound
         return _succeeded(answer).document
@@ -254,9 +282,18 @@ class Vapi:
             raise ProviderUnavailable
         return [_needed(calls.provider_call(one)) for one in document]
 
-    async def _read(self, operation: str, path: str, *, route: str) -> Answer:
+    async def _read(
+        self, operation: str, path: str, *, route: str, seconds_max: float = _READ_SECONDS
+    ) -> Answer:
         return await self._send(
-            Request(operation=operation, method="GET", path=path, route=route, bytes_max=_CALL_BYTES_MAX)
+            Request(
+                operation=operation,
+                method="GET",
+                path=path,
+                route=route,
+                seconds_max=seconds_max,
+                bytes_max=_CALL_BYTES_MAX,
+            )
         )
 
     async def _send(self, request: Request, *, refused: type[ServiceError] | None = None) -> Answer:

@@ -35,9 +35,11 @@ class Difference:
 
 
 def differences(*, last_written: Content, directory: Content, provider: Content) -> list[Difference]:
-    """Whose change each is, is told by what was last written."""
+    """Whose change each is, is told by what was last written. A name that only the directory has is what the
+    assistant is called there, and no difference."""
     states = [_document(one) for one in (last_written, directory, provider)]
-    return list(_walk("", *states))
+    own_name = (NAME, ChangedBy.DIRECTORY)
+    return [one for one in _walk("", *states) if (one.field, one.changed_by) != own_name]
 
 
 def is_foreign(difference: Difference) -> bool:
@@ -51,26 +53,31 @@ def same(one: Content, other: Content) -> bool:
 
 def patch(*, wanted: Content, present: Content) -> dict[str, Any]:
     """The fields of the configuration to send, so that `present` becomes `wanted`."""
-    changed = {key: value for key, value in wanted.config.items() if present.config.get(key, ABSENT) != value}
+    changed = {
+        key: value
+        for key, value in wanted.config.items()
+        if value is not None and present.config.get(key, ABSENT) != value
+    }
     unset = {
         key: UNSET_VALUES[key]
         for key in _shown(present.config)
-        if key not in wanted.config and key in UNSET_VALUES
+        if wanted.config.get(key) is None and key in UNSET_VALUES
     }
     return {**changed, **unset}
 
 
 def not_removable(*, wanted: Content, present: Content) -> list[str]:
     """Fields that the provider would keep though nobody wants them."""
-    return sorted(key for key in present.config if key not in wanted.config and key not in UNSET_VALUES)
+    return sorted(
+        key for key in _shown(present.config) if key not in wanted.config and key not in UNSET_VALUES
+    )
 
 
-def as_stored(told: Content, *, wanted: Content) -> Content:
+def stored_config(told: Content, *, wanted: Content) -> dict[str, Any]:
     """The provider's answer without the values that stand for fields that are not wanted."""
-    config = {
+    return {
         key: value for key, value in told.config.items() if key in wanted.config or not _is_unset(key, value)
     }
-    return Content(told.name, config)
 
 
 def _walk(path: str, written: Any, ours: Any, theirs: Any) -> Iterator[Difference]:
@@ -99,4 +106,5 @@ def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_unset(key: str, value: Any) -> bool:
-    return key in UNSET_VALUES and bool(value == UNSET_VALUES[key])
+    """The provider also answers null for some fields that nobody set."""
+    return value is None or (key in UNSET_VALUES and bool(value == UNSET_VALUES[key]))

@@ -19,8 +19,12 @@ def overrides(
 ) -> dict[str, Any]:
     """In the provider's words. A field that the pinned version lacks gets the value the provider has without
     it; where there is none, the assistant's own stays."""
-    changed = {key: value for key, value in pinned.items() if current.get(key) != value}
-    unset = {key: UNSET_VALUES[key] for key in current if key not in pinned and key in UNSET_VALUES}
+    changed = {key: value for key, value in pinned.items() if value is not None and current.get(key) != value}
+    unset = {
+        key: UNSET_VALUES[key]
+        for key, value in current.items()
+        if value is not None and pinned.get(key) is None and key in UNSET_VALUES
+    }
     return {**changed, **unset, **({} if analyzed else {"analysisPlan": dict(_NO_ANALYSIS)})}
 
 

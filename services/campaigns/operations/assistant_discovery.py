@@ -33,7 +33,13 @@ class Discovered:
 
     @property
     def drifted(self) -> bool:
-        return self.entry is not None and not drift.same(self.entry.content, self.found.content)
+        return self.entry is not None and bool(
+            drift.differences(
+                last_written=self.entry.last_written,
+                directory=self.entry.content,
+                provider=self.found.content,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,13 @@ class _Write:
 
     @property
     def name(self) -> str | None:
-        return self.wanted.name if self.wanted.name != self.present.name else None
+        """To be sent. An assistant that is called otherwise in the directory keeps its name at the provider,
+        until somebody renames it here."""
+        renamed = self.wanted.name != self.current.name
+        in_step = self.current.last_written.name == self.current.name
+        if self.wanted.name != self.present.name and (renamed or in_step):
+            return self.wanted.name
+        return None
 
 
 class AssistantWriting:
@@ -153,7 +159,7 @@ class AssistantWriting:
                 updated = await assistants.update(
                     conn,
                     current.id,
-                    drift.as_stored(told, wanted=write.wanted),
+                    Content(write.wanted.name, drift.stored_config(told, wanted=write.wanted)),
                     revision=current.revision,
                     at_provider=told,
                     active=write.active,
@@ -178,10 +184,10 @@ class AssistantWriting:
         await self._provider.update_assistant(
             current.provider_assistant_id,
             org_id=current.org_id,
-            name=winner.name,
+            name=write.present.name if write.name is not None else None,
             config=drift.patch(wanted=winner, present=told),
         )
-        await self._end(write, last_written=winner)
+        await self._end(write, last_written=Content(write.present.name, winner.config))
 
     async def _end(self, write: _Write, *, last_written: Content) -> None:
         current = write.current

@@ -292,3 +292,23 @@ async def test_a_call_takes_what_is_different_for_it_but_not_where_its_webhooks_
     )
     assert str(one.call_id) == laid["metadata"]["callplaneCallId"]
     assert "end-of-call-report" in laid["serverMessages"]
+
+
+async def test_a_pinned_model_keeps_the_secrets_that_only_the_provider_has(
+    sandbox_world: SandboxWorld,
+) -> None:
+    """AS-4, AS-6: laid over the assistant for one call, its tools work as before."""
+    tool = {"type": "function", "function": {"name": "price"}}
+    server = {"url": "https://example.com/tool", "headers": {"X-Tool-Key": "s3cret"}}
+    model = {"provider": "openai", "model": "gpt-4o"}
+    made = await sandbox_world.provider.create_assistant(
+        name="Rappel", config={"model": {**model, "tools": [{**tool, "server": server}]}}
+    )
+    pinned = {**dict(made.config["model"]), "temperature": 1}
+
+    one = order(provider_assistant_id=made.id, assistant_overrides={"model": pinned})
+    await place(sandbox_world, one)
+
+    [call] = sandbox_world.sandbox.calls.calls.values()
+    laid = (call.assistant_overrides or {})["model"]
+    assert ({**tool, "server": server}, 1) == (laid["tools"][0], laid["temperature"])

@@ -188,6 +188,25 @@ async def test_a_change_made_at_the_provider_is_not_overwritten_silently(service
     assert not (await drift(service, created.id)).drifted
 
 
+async def test_a_name_of_the_directorys_own_is_no_drift_and_stays_its_own(service: Service) -> None:
+    """AS-2, AS-4: an import may be called otherwise here; only a change of name reaches the provider."""
+    service.calls.add_assistant("va-1", name="Theirs", firstMessage="Hi")
+    request = assistants_pb2.ImportAssistantRequest(provider_assistant_id="va-1", name="Ours")
+    imported = await service.assistants.ImportAssistant(request, metadata=service.metadata())
+    assert not (await drift(service, imported.id)).drifted
+
+    changed = await update(service, imported.id, config={"firstMessage": "Hello"})
+    assert ("Ours", "Theirs") == (changed.name, service.calls.assistants["va-1"].name)
+    assert not (await drift(service, imported.id)).drifted
+
+    service.calls.assistants["va-1"].name = "Theirs, renamed"
+    found = await drift(service, imported.id)
+    assert [("name", ChangedBy.BOTH)] == [(one.field, one.changed_by) for one in found.differences]
+    renamed = await update(service, imported.id, name="Everybody's", force=True)
+    assert ("Everybody's", "Everybody's") == (renamed.name, service.calls.assistants["va-1"].name)
+    assert not (await drift(service, imported.id)).drifted
+
+
 async def test_a_write_whose_answer_is_lost_is_told_as_ours(service: Service) -> None:
     """AS-4: what we last wrote is known even if nobody heard what became of it."""
     created = await service.assistant()
