@@ -27,6 +27,7 @@ class Route:
     scope: str
     input_type: str = ""
     body: str = ""
+    output_type: str = ""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.path}"
@@ -53,6 +54,12 @@ class Route:
         inner = fields[self.body].message_type if self.body in fields else None
         named = inner.fields_by_name if inner else fields
         return {name: field for name, field in named.items() if name not in self.parameters}
+
+    @property
+    def items(self) -> str:
+        """What a list calls its things, as JSON has it."""
+        fields = _POOL.FindMessageTypeByName(self.output_type).fields
+        return str(next(field.json_name for field in fields if field.is_repeated))
 
     def filled(self, value: str) -> str:
         return _PARAMETER.sub(value, self.path)
@@ -81,7 +88,9 @@ def rest_routes() -> list[Route]:
             if verb:
                 scope = method.options.Extensions[options_pb2.required_scope]
                 input_type = method.input_type.removeprefix(".")
-                routes.append(Route(verb.upper(), getattr(one, verb), scope, input_type, one.body))
+                output_type = method.output_type.removeprefix(".")
+                path = getattr(one, verb)
+                routes.append(Route(verb.upper(), path, scope, input_type, one.body, output_type))
     return routes
 
 

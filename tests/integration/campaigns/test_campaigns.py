@@ -1,11 +1,13 @@
 """Campaigns as people handle them: creation, changes, refusals, tenants, suppressions, the trace."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf import any_pb2
+from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
 from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2, contacts_pb2
 from callplane.events.v1 import events_pb2
@@ -139,8 +141,16 @@ async def test_a_campaign_whose_contacts_are_all_skipped_completes(service: Serv
     assert (45, 0) == (done.stats.skipped, len(service.calls.requests))
 
 
-async def test_one_trace_runs_from_the_start_to_the_call(service: Service) -> None:
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """Takes the instrumentation back: it would put this process's spans over what other tests send."""
     telemetry.setup("tests", {})
+    yield
+    HTTPXClientInstrumentor().uninstrument()
+    AsyncPGInstrumentor().uninstrument()
+
+
+async def test_one_trace_runs_from_the_start_to_the_call(traced: None, service: Service) -> None:
     campaign = await service.campaign(contacts=2)
     with telemetry.span("test starts a campaign") as span:
         trace_id = format(span.get_span_context().trace_id, "032x")
