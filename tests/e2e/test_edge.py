@@ -22,8 +22,8 @@ from tests.support.waiting import eventually
 
 REST_ROUTES = public_routes.rest_routes()
 ROUTES = [*REST_ROUTES, *FILE_ROUTES]
-# A tenant's own things by id. What has no tenant, or nothing but a name, is not among them; nor are phone numbers:
-# they belong to the account at the provider.
+# A tenant's own things by id. What has no tenant, or nothing but a name, is not among them. Neither are phone
+# numbers: they belong to the account at the provider.
 ID_ROUTES = [
     route for route in ROUTES if route.parameters and route.collection not in ("rulePacks", "phoneNumbers")
 ]
