@@ -44,7 +44,8 @@ bench: setup ## Run the benchmarks (var/bench.json); GROWTH=1, SOAK=1 or DIALS=1
 ##@ Check
 
 .PHONY: test
-test: lint types ## Everything that must hold: lint, types, all tests
+test: setup ## Everything that must hold: lint, types, all tests
+	@$(MAKE) -j2 --output-sync=target lint types
 	@$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(T)
 
 .PHONY: test-unit test-integration test-contract test-e2e
