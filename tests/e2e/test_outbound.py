@@ -85,18 +85,29 @@ async def test_an_unknown_placement_is_looked_up_and_never_dialed_twice(stack: S
 
 
 async def test_a_refused_dial_is_tried_again_without_using_an_attempt(stack: Stack) -> None:
+    """V1: 429 uses up no attempt, wastes no further request, and slows the account until somebody says
+    otherwise."""
     await stack.sandbox.post("/sandbox/settings", FAST)
+    since = datetime.now(UTC).isoformat()
     await stack.sandbox.post(
         "/sandbox/faults", {"vapi.createCall": {"mode": "http", "status": 429, "callMade": False, "count": 2}}
     )
     campaign = await stack.campaign(name="refused", contacts=3, cap=3)
     try:
         await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
-        await stack.completed(campaign["id"])
+        done = await stack.completed(campaign["id"])
     finally:
         await stack.sandbox.client.delete("/sandbox/faults")
+        [account] = await stack.api.every("/v2/providerAccounts", "providerAccounts")
+        quick = await stack.http.patch(f"/v2/providerAccounts/{account['id']}", json={"callsPerSecondMax": 0})
 
     assert 3 == len({dial["customer"] for dial in await stack.dials(campaign["id"])})
+    assert 3 == done["stats"]["attempts"]
+    requests = (await stack.sandbox.get("/sandbox/requests", since=since))["requests"]
+    posts = [one for one in requests if one["method"] == "POST" and one["path"].endswith("/vapi/call")]
+    assert 3 + 2 == len(posts)
+    assert "callsPerSecond" in account
+    assert "callsPerSecond" not in quick.json()
 
 
 async def test_the_export_has_a_row_for_each_contact(stack: Stack) -> None:

@@ -13,7 +13,9 @@ from typing import Final
 
 # How far ahead a caller may wait for its turn; longer lets the request's own deadline pass.
 WAIT_SECONDS_MAX: Final = 3.0
-RATE_LEAST: Final = 0.2
+# No carrier takes less by default (Twilio's one call per second is the least), so that a single refusal in a
+# quiet hour does not stop an account.
+RATE_LEAST: Final = 1.0
 
 _SLOWER: Final = 0.5
 _GROWTH: Final = 1.1
@@ -93,6 +95,11 @@ def slowed(pace: Pace, *, observed_rate: float, now: datetime, retry_after_secon
         return blocked
     rate = pace.rate(now) or max(observed_rate, 1.0)
     return replace(blocked, slowed_rate=max(rate * _SLOWER, RATE_LEAST), slowed_at=now)
+
+
+def limited(pace: Pace, rate_max: float | None) -> Pace:
+    """By people, who know better: what was learned is forgotten."""
+    return Pace(rate_max=rate_max, next_at=pace.next_at)
 
 
 def is_too_fast(reason: str) -> bool:

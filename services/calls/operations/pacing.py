@@ -52,13 +52,13 @@ async def learn(pool: Pool, outcome: Outcome, account_id: UUID, *, org_id: UUID)
 async def limit_rate(
     conn: Connection, account_id: UUID, calls_per_second_max: float | None, *, org_id: UUID
 ) -> None:
-    """None leaves what is there, 0 takes the limit away."""
+    """None leaves what is there, 0 takes the limit away. Whatever is set, what was learned is forgotten."""
     if calls_per_second_max is None:
         return
     await paces.ensure(conn, account_id, org_id=org_id)
     locked = await paces.lock(conn, account_id)
     if locked is not None:
-        await paces.save(conn, account_id, replace(locked.pace, rate_max=calls_per_second_max or None))
+        await paces.save(conn, account_id, pacing.limited(locked.pace, calls_per_second_max or None))
 
 
 async def with_rate(conn: Connection, account: ProviderAccount) -> ProviderAccount:

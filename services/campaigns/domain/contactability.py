@@ -10,9 +10,10 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from libs import phone, time_zones
+from libs import phone
 from services.campaigns.domain import calling_hours
 from services.campaigns.domain.calling_hours import CallingHours
+from services.campaigns.domain.recipient_zones import zone_names
 
 
 class Decision(StrEnum):
@@ -96,11 +97,8 @@ def contactability(facts: Facts, rules: Rules, *, now: datetime) -> Verdict:
 
 
 def zones_of(facts: Facts) -> tuple[str, ...]:
-    """Every zone the contact may be in. What the file says about the person outweighs what the number says;
-    numbers move with people."""
-    if facts.time_zone in time_zones.names():
-        return (facts.time_zone,)
-    return phone.time_zones(facts.phone)
+    """Every zone the contact may be in, by the IANA's names."""
+    return zone_names(facts.phone, time_zone=facts.time_zone)
 
 
 def _forbidden(facts: Facts, rules: Rules) -> Verdict | None:

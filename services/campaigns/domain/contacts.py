@@ -38,6 +38,10 @@ class Contact:
     attempt_id: UUID | None
     next_attempt_at: datetime | None
     reason: str
+    # As the file told it, by the IANA's name; empty if it did not.
+    time_zone: str = ""
+    # Why it waits until `next_attempt_at`, if not for its retry's own delay.
+    wait_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

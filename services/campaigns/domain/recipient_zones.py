@@ -1,23 +1,16 @@
-"""Where on the clock a recipient may be, by the number alone."""
+"""Where on the clock a recipient may be."""
 
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-import phonenumbers
-from phonenumbers import timezone
+from libs import phone, time_zones
 
 
-@lru_cache(maxsize=4096)
-def zones_of(phone: str) -> tuple[ZoneInfo, ...]:
-    """Every zone that the number (E.164) may belong to: one for most, many for mobiles of large countries and
-    for free numbers, none if its plan does not tell."""
-    names = timezone.time_zones_for_number(phonenumbers.parse(phone))
-    return tuple(zone for name in names if (zone := _zone(name)) is not None)
+def zone_names(number: str, *, time_zone: str = "") -> tuple[str, ...]:
+    """By the IANA's names: the zone that was told of the person, else every zone that the number (E.164) may
+    belong to. One for most, many for mobiles of large countries and for free numbers, none if its plan does
+    not tell. What was told outweighs the number; numbers move with people."""
+    return (time_zone,) if time_zone in time_zones.names() else phone.time_zones(number)
 
 
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name)
-    except ZoneInfoNotFoundError:
-        # `Etc/Unknown`, or a name newer than the machine's zones.
-        return None
+def zones_of(number: str, *, time_zone: str = "") -> tuple[ZoneInfo, ...]:
+    return tuple(time_zones.zone(name) for name in zone_names(number, time_zone=time_zone))

@@ -60,5 +60,5 @@ def _history(rule: RetryRule | None, contact: Contact, last: Attempt, earlier: S
         attempts=contact.attempts,
         ended_so=1 + sum(outcome_of(one) == outcome for one in earlier),
         called_at=last.placed_at or last.created_at,
-        zones=zones_of(contact.phone) if looks_at_the_clock else (),
+        zones=zones_of(contact.phone, time_zone=contact.time_zone) if looks_at_the_clock else (),
     )

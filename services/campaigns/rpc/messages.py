@@ -11,7 +11,7 @@ from libs.rpc.convert import timestamp
 from services.campaigns.domain.attempts import Attempt
 from services.campaigns.domain.campaigns import Campaign, Stats
 from services.campaigns.domain.contact_rows import Rejection
-from services.campaigns.domain.contacts import Contact
+from services.campaigns.domain.contacts import Contact, Status
 from services.campaigns.domain.imports import Import
 from services.campaigns.operations.watching import Progress
 from services.campaigns.rpc import retry_policies
@@ -80,6 +80,8 @@ def contact(found: Contact) -> campaigns_pb2.Contact:
         next_attempt_at=timestamp(found.next_attempt_at),
         reason=found.reason,
         row=found.row,
+        time_zone=found.time_zone,
+        wait_reason=found.wait_reason if found.status is Status.PENDING else "",
     )
 
 

@@ -57,7 +57,7 @@ async def list_after(
     rows = await conn.fetch(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason
           FROM campaigns.contacts
          WHERE campaign_id = $1 AND position > $2 AND ($3::text IS NULL OR status = $3)
          ORDER BY position
@@ -76,7 +76,7 @@ async def list_waiting(conn: Connection, campaign_id: UUID, *, after: int, limit
     rows = await conn.fetch(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason
           FROM campaigns.contacts
          WHERE campaign_id = $1 AND position > $2 AND status = 'PENDING' AND attempts > 0
            AND next_attempt_at IS NOT NULL
@@ -95,7 +95,7 @@ async def list_due(conn: Connection, campaign_id: UUID, *, limit: int) -> list[C
     rows = await conn.fetch(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason
           FROM campaigns.contacts
          WHERE campaign_id = $1 AND status = 'PENDING'
            AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
@@ -113,7 +113,7 @@ async def lock(conn: Connection, contact_id: UUID) -> Contact:
     row = await conn.fetchrow(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason
           FROM campaigns.contacts
          WHERE id = $1
            FOR NO KEY UPDATE

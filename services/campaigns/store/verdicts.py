@@ -80,8 +80,6 @@ async def postpone(conn: Connection, postponed: Sequence[tuple[Contact, Verdict]
         WITH postponed AS (
             UPDATE campaigns.contacts
                SET next_attempt_at = waiting.until_at, wait_reason = waiting.reason,
-                   -- Of one who was called before, it goes on telling how that ended.
-                   reason = CASE contacts.attempts WHEN 0 THEN waiting.reason ELSE contacts.reason END,
                    updated_at = now()
               FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS waiting (id, reason, until_at)
              WHERE contacts.id = waiting.id

@@ -123,10 +123,14 @@ async def test_what_an_organization_decides_is_nothing_to_another(service: Servi
         (dialing(service).SetCampaignKillSwitch, dialing_pb2.SetCampaignKillSwitchRequest),
         (dialing(service).GetCampaignDialingPolicy, dialing_pb2.GetCampaignDialingPolicyRequest),
         (dialing(service).ReplaceCampaignDialingPolicy, dialing_pb2.ReplaceCampaignDialingPolicyRequest),
+        (dialing(service).GetDialingState, dialing_pb2.GetDialingStateRequest),
     ]
     for call, message in of_campaign:
         answer = await refused(call(message(campaign_id=campaign.id), metadata=theirs))
         assert "CAMPAIGN_NOT_FOUND" == answer.reason
+    request = dialing_pb2.PreflightCampaignRequest(id=campaign.id)
+    answer = await refused(dialing(service).PreflightCampaign(request, metadata=theirs))
+    assert "CAMPAIGN_NOT_FOUND" == answer.reason
 
 
 async def test_consent_is_recorded_once_revoked_and_kept(service: Service) -> None:
@@ -211,7 +215,7 @@ async def test_contacts_outside_their_hours_wait_and_keep_nobody_back(service: S
 
     await service.until(lambda: len(service.calls.calls) == 2)
     assert {"N"} == {one.request.customer_name[0] for one in service.calls.calls.values()}
-    assert {"OUTSIDE_CALLING_HOURS"} == {one.reason for one in waiting}
+    assert {"OUTSIDE_CALLING_HOURS"} == {one.wait_reason for one in waiting}
     assert 130 == told(await verdicts(service, campaign.id))["WAIT", "OUTSIDE_CALLING_HOURS"]
     before = len(await verdicts(service, campaign.id, contact_id=waiting[0].id))
 
@@ -245,7 +249,7 @@ async def test_the_dispatcher_wakes_when_the_earliest_window_opens(service: Serv
     assert [] == service.calls.requests
 
     # As if the time had come: the wait is over in a moment, and the hours are gone without a word.
-    assert "OUTSIDE_CALLING_HOURS" == contact.reason
+    assert "OUTSIDE_CALLING_HOURS" == contact.wait_reason
     await service.database.execute(
         """
         UPDATE campaigns.campaign_dialing_policies SET calling_hours = '[]';

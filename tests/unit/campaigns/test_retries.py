@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs import time_zones
 from services.campaigns.domain.recipient_zones import zones_of
 from services.campaigns.domain.retries import (
     Daypart,
@@ -19,7 +20,7 @@ from services.campaigns.domain.retries import (
 )
 from services.campaigns.store import retry_rules
 
-MONTREAL = ZoneInfo("America/Toronto")
+MONTREAL = time_zones.zone("America/Toronto")
 HONOLULU = ZoneInfo("Pacific/Honolulu")
 PARIS = ZoneInfo("Europe/Paris")
 ZONES = [MONTREAL, HONOLULU, PARIS, ZoneInfo("Asia/Kolkata"), ZoneInfo("Australia/Lord_Howe")]
@@ -108,6 +109,8 @@ def test_the_zones_of_numbers() -> None:
     assert (MONTREAL,) == zones_of("+15145550101")
     assert len(zones_of("+18005550101")) > 10
     assert () == zones_of("+870123456789")
+    # What the file told of the person outweighs the number.
+    assert (time_zones.zone("Europe/Paris"),) == zones_of("+15145550101", time_zone="Europe/Paris")
 
 
 _rules = st.lists(
