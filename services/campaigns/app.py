@@ -155,7 +155,7 @@ def _loops(
         report_seconds=config.report_seconds,
         lost_seconds=config.lost_seconds,
     )
-    dialing = Dialing(workers, calls, patience=patience, call_cost_max_usd=config.call_cost_max_usd)
+    dialing = Dialing(workers, calls, patience=patience, minute_cost_max_usd=config.minute_cost_max_usd)
     dispatcher = Dispatcher(dialing, tick_seconds=config.tick_seconds)
     checking = Checking(workers, calls, dialing, patience=patience)
     return _Loops(
@@ -231,7 +231,7 @@ def _register(
     contacts = ContactServicer(ContactImports(requests, wake_dispatcher=wake))
     dialing = DialingServicer(
         DialingPolicies(requests, wake_dispatcher=wake),
-        Preflights(requests, call_cost_max_usd=config.call_cost_max_usd),
+        Preflights(requests, minute_cost_max_usd=config.minute_cost_max_usd),
     )
     dead_events = DeadEventServicer(workers, schema=SERVICE, consumers=loops.consumers)
     assistants_pb2_grpc.add_AssistantServiceServicer_to_server(assistants, server)

@@ -40,9 +40,9 @@ class Config:
     assistant_check_seconds: float = 900.0
     # How old, and how long out of use, an ephemeral assistant is when it is deleted.
     ephemeral_seconds: float = 86400.0
-    # Reserved for a call where no dialing policy says what one may cost: ten minutes, the longest that a call
-    # lasts, at thirty cents a minute.
-    call_cost_max_usd: Decimal = Decimal("3.0000")
+    # What a minute of a call costs at most. Where no dialing policy says what a call may cost, so much is
+    # reserved for as many minutes as it may last.
+    minute_cost_max_usd: Decimal = Decimal("0.3000")
     # How often a progress stream looks for something new.
     progress_seconds: float = 1.0
     database_connections_max: int = 10
@@ -83,11 +83,9 @@ class Config:
             ephemeral_seconds=reader.number(
                 "CAMPAIGNS_EPHEMERAL_SECONDS", default=86400.0, minimum=1.0, maximum=2592000.0
             ),
-            call_cost_max_usd=Decimal(
+            minute_cost_max_usd=Decimal(
                 str(
-                    reader.number(
-                        "CAMPAIGNS_CALL_COST_MAX_USD", default=3.0, minimum=0.0001, maximum=10_000.0
-                    )
+                    reader.number("CAMPAIGNS_MINUTE_COST_MAX_USD", default=0.3, minimum=0.0001, maximum=100.0)
                 )
             ).quantize(_USD),
             progress_seconds=reader.number(

@@ -1,15 +1,19 @@
 """What an organization and a campaign decide about whom may be called when. The organization's policy holds
 for all its campaigns; a campaign's own can only narrow it."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from services.campaigns.domain.budgets import Budget
 from services.campaigns.domain.calling_hours import CallingHours
 from services.campaigns.domain.contactability import FrequencyCap, Rules
 
 ANY_TIME = CallingHours(())
+# Of an assistant that does not tell.
+CALL_SECONDS_MAX_DEFAULT: Final = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ class Gate:
     killed: bool = False
     # A hold is stored; it may be over.
     held: bool = False
+    # After so long the provider ends a call.
+    call_seconds_max: int = CALL_SECONDS_MAX_DEFAULT
 
     def rules(self, *, max_attempts: int) -> Rules:
         hours = (self.policy.calling_hours, self.campaign_policy.calling_hours)
@@ -81,6 +87,7 @@ class Gate:
         """Whether dials of the organization's campaigns must be decided one after the other."""
         return self.policy.frequency_cap is not None or self.policy.budget is not None
 
-    def call_cost_max_usd(self, *, default: Decimal) -> Decimal:
-        """What to reserve for a call."""
-        return self.campaign_policy.call_cost_max_usd or self.policy.call_cost_max_usd or default
+    def call_cost_max_usd(self, *, minute_usd: Decimal) -> Decimal:
+        """What to reserve for a call: what a policy says, else what as many minutes cost as it may last."""
+        told = self.campaign_policy.call_cost_max_usd or self.policy.call_cost_max_usd
+        return told or minute_usd * math.ceil(self.call_seconds_max / 60)

@@ -72,7 +72,7 @@ _NOTHING = Claim(None, more=False)
 
 
 class Dialing:
-    """`pool` is the worker role's. `call_cost_max_usd` is reserved for a call where no policy says more."""
+    """`pool` is the worker role's. `minute_cost_max_usd` as of `Config`."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Dialing:
         calls: Calls,
         *,
         patience: Patience,
-        call_cost_max_usd: Decimal,
+        minute_cost_max_usd: Decimal,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
@@ -88,7 +88,7 @@ class Dialing:
         self._patience = patience
         self._monotonic = monotonic
         self._gates = GateReading()
-        self._call_cost_max_usd = call_cost_max_usd
+        self._minute_cost_max_usd = minute_cost_max_usd
 
     def lease(self, campaign_id: UUID) -> Lease:
         """Spares two processes from deciding for the same campaign at once; the cap does not depend on it."""
@@ -133,7 +133,7 @@ class Dialing:
             gate = await self._gates.read(conn, campaign)
             if gate is None:
                 return Claim(None, more=True)
-            cost_usd = gate.call_cost_max_usd(default=self._call_cost_max_usd)
+            cost_usd = gate.call_cost_max_usd(minute_usd=self._minute_cost_max_usd)
             may_dial = not gate.killed and await has_money(conn, locked, gate, cost_usd=cost_usd)
             batch_no = await self._batch(conn, campaign) if may_dial else None
             if batch_no is None:
@@ -169,7 +169,7 @@ class Dialing:
             },
         ):
             await failpoints.hit("dial.before_post")
-            if not intent.sent_before and await self._give_back_if_unwanted(dial.attempt_id):
+            if not intent.sent_before and await self._is_forbidden_by_now(dial):
                 return
             if self._monotonic() >= intent.deadline:
                 _log.warning("dial too late", attempt_id=str(dial.attempt_id))
@@ -180,12 +180,17 @@ class Dialing:
                 await following.apply_placement(conn, dial.attempt_id, placement, patience=self._patience)
             await failpoints.hit("dial.after_commit")
 
-    async def _give_back_if_unwanted(self, attempt_id: UUID) -> bool:
-        """What was decided a moment ago may have been forbidden since."""
+    async def _is_forbidden_by_now(self, dial: Dial) -> bool:
+        """What was decided a moment ago may have been forbidden since; then it is given back, unless somebody
+        has begun to look after it."""
         async with transaction(self._pool) as conn:
-            if await dials.is_wanted(conn, attempt_id):
+            if await dials.is_wanted(conn, dial.attempt_id):
                 return False
-            await following.give_back(conn, attempt_id, reason="NOT_WANTED", patience=self._patience)
+            await campaigns.lock(conn, dial.campaign_id)
+            if await attempts.is_untouched(
+                conn, dial.attempt_id, check_in_seconds=self._patience.intent_seconds
+            ):
+                await following.give_back(conn, dial.attempt_id, reason="NOT_WANTED", patience=self._patience)
         return True
 
     async def _batch(self, conn: Connection, campaign: Campaign) -> int | None:

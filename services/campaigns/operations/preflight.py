@@ -65,11 +65,11 @@ class _Seen:
 
 
 class Preflights:
-    """`pool` is the request role's. `call_cost_max_usd` as of `Dialing`."""
+    """`pool` is the request role's. `minute_cost_max_usd` as of `Config`."""
 
-    def __init__(self, pool: Pool, *, call_cost_max_usd: Decimal) -> None:
+    def __init__(self, pool: Pool, *, minute_cost_max_usd: Decimal) -> None:
         self._pool = pool
-        self._call_cost_max_usd = call_cost_max_usd
+        self._minute_cost_max_usd = minute_cost_max_usd
 
     async def state(self, campaign_id: UUID, *, org_id: UUID) -> DialingState:
         async with transaction(self._pool, org_id=org_id) as conn:
@@ -118,7 +118,7 @@ class Preflights:
         hold = budget_domain.hold(
             campaign=own,
             organization=organization,
-            cost_usd=gate.call_cost_max_usd(default=self._call_cost_max_usd),
+            cost_usd=gate.call_cost_max_usd(minute_usd=self._minute_cost_max_usd),
             now=seen.now,
         )
         stored = await holds.find(conn, campaign.id)

@@ -63,6 +63,22 @@ async def lock(conn: Connection, attempt_id: UUID) -> Attempt:
     return _attempt(existing(row))
 
 
+async def is_untouched(conn: Connection, attempt_id: UUID, *, check_in_seconds: float) -> bool:
+    """Whether an intent was neither answered nor taken for the check that it was inserted with; it then is
+    not before the transaction ends. Of a locked campaign."""
+    found: bool | None = await conn.fetchval(
+        """
+        SELECT state = 'INTENT' AND clock_timestamp() < created_at + make_interval(secs => $2)
+          FROM campaigns.attempts
+         WHERE id = $1
+           FOR NO KEY UPDATE
+        """,
+        attempt_id,
+        check_in_seconds,
+    )
+    return found or False
+
+
 async def save(conn: Connection, attempt: Attempt, *, check_in_seconds: float | None) -> None:
     await conn.execute(
         """

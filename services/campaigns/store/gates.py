@@ -12,7 +12,13 @@ from libs.pg import Connection
 from services.campaigns.domain.budgets import Budget
 from services.campaigns.domain.calling_hours import CallingHours, Window
 from services.campaigns.domain.contactability import FrequencyCap
-from services.campaigns.domain.dialing_policies import CampaignPolicy, Gate, KillSwitch, Policy
+from services.campaigns.domain.dialing_policies import (
+    CALL_SECONDS_MAX_DEFAULT,
+    CampaignPolicy,
+    Gate,
+    KillSwitch,
+    Policy,
+)
 from services.campaigns.store.rows import existing
 
 
@@ -40,6 +46,13 @@ async def read(conn: Connection, campaign_id: UUID, *, org_id: UUID) -> Gate:
                    own.budget_usd AS own_budget_usd, own.call_cost_max_usd AS own_call_cost_max_usd,
                    own.version AS own_version, own.updated_at AS own_updated_at,
                    EXISTS (SELECT FROM campaigns.holds WHERE holds.campaign_id = campaign.id) AS held,
+                   (SELECT coalesce(version.config, assistant.config) -> 'maxDurationSeconds'
+                      FROM campaigns.campaigns AS whole
+                      JOIN campaigns.assistants AS assistant ON assistant.id = whole.assistant_id
+                      LEFT JOIN campaigns.assistant_versions AS version
+                        ON version.assistant_id = whole.assistant_id
+                       AND version.version = whole.assistant_version
+                     WHERE whole.id = campaign.id) AS call_seconds_max,
                    EXISTS (SELECT FROM campaigns.kill_switches AS switch
                             WHERE switch.released_at IS NULL AND switch.org_id = campaign.org_id
                               AND (switch.campaign_id IS NULL OR switch.campaign_id = campaign.id)) AS killed
@@ -56,6 +69,7 @@ async def read(conn: Connection, campaign_id: UUID, *, org_id: UUID) -> Gate:
         campaign_policy=_own_policy(row) if row["own_version"] else CampaignPolicy(),
         killed=row["killed"],
         held=row["held"],
+        call_seconds_max=_seconds(row["call_seconds_max"]),
     )
 
 
@@ -202,6 +216,10 @@ def _own_policy(row: Mapping[str, Any]) -> CampaignPolicy:
         version=row["own_version"],
         updated_at=row["own_updated_at"],
     )
+
+
+def _seconds(told: object) -> int:
+    return int(told) if isinstance(told, int | float) and told > 0 else CALL_SECONDS_MAX_DEFAULT
 
 
 def _budget(limit_usd: Decimal | None, period_days: int | None) -> Budget | None:

@@ -1,6 +1,7 @@
 """The verdict on a contact: every reason, and which of several counts."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -165,3 +166,14 @@ def test_a_campaigns_policy_only_narrows_the_organizations() -> None:
         combined.max_attempts,
     )
     assert Rules(max_attempts=3) == Gate().rules(max_attempts=3)
+
+
+def test_what_a_call_may_cost_follows_from_how_long_it_may_last_unless_a_policy_says() -> None:
+    minute = Decimal("0.30")
+
+    assert Decimal("3.00") == Gate().call_cost_max_usd(minute_usd=minute)
+    assert Decimal("18.30") == Gate(call_seconds_max=3601).call_cost_max_usd(minute_usd=minute)
+    shared = Policy(call_cost_max_usd=Decimal(2))
+    assert Decimal(2) == Gate(policy=shared).call_cost_max_usd(minute_usd=minute)
+    own = CampaignPolicy(call_cost_max_usd=Decimal(5))
+    assert Decimal(5) == Gate(policy=shared, campaign_policy=own).call_cost_max_usd(minute_usd=minute)
