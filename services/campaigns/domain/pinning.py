@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.campaigns.domain.assistant_config import UNSET_VALUES
 
+_CALL_SECONDS_MAX: Final = 1500
 # The provider then neither summarizes nor judges the conversation.
 _NO_ANALYSIS: Final[Mapping[str, Any]] = {
     "summaryPlan": {"enabled": False},
@@ -29,6 +30,7 @@ def overrides(
 
 
 def max_duration_seconds(pinned: Mapping[str, Any]) -> int:
-    """0 if the version leaves it to us."""
+    """0 if the version leaves it to us. Bounded, so that a call which nobody hears of any more is over before
+    its slot is given to another (`Patience.lost_seconds`)."""
     seconds = pinned.get("maxDurationSeconds")
-    return int(seconds) if isinstance(seconds, int | float) else 0
+    return min(int(seconds), _CALL_SECONDS_MAX) if isinstance(seconds, int | float) else 0

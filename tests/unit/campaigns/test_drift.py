@@ -92,4 +92,6 @@ def test_nothing_is_laid_over_an_assistant_that_has_not_moved_on() -> None:
     config = {"firstMessage": "Hi", "maxDurationSeconds": 90.0}
 
     assert {} == pinning.overrides(pinned=config, current=dict(config))
-    assert 90 == pinning.max_duration_seconds(config)
+    assert [90, 1500, 0] == [
+        pinning.max_duration_seconds(one) for one in (config, {"maxDurationSeconds": 43200}, {})
+    ]
