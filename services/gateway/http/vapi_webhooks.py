@@ -140,7 +140,7 @@ def _json(body: bytes) -> Response:
 # Made once: they hold nothing of the request they answer.
 _RECEIVED: Final = _json(b'{"received":true}')
 _FULL: Final = to_response(IntakeFull())
-_RECEIVED_WIRE: Final = Wire.of(_RECEIVED)
-_FULL_WIRE: Final = Wire.of(_FULL)
-_NOT_STORED_WIRE: Final = Wire.of(to_response(NotStored()))
+_RECEIVED_WIRE: Final = Wire(_RECEIVED)
+_FULL_WIRE: Final = Wire(_FULL)
+_NOT_STORED_WIRE: Final = Wire(to_response(NotStored()))
 _ATTRIBUTES: Final = {"http.request.method": "POST", "http.route": ROUTE}

@@ -8,8 +8,7 @@ the ordinary way, and so does every webhook that the receiver does not want to j
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from starlette.responses import Response
@@ -27,19 +26,31 @@ _HEAD_BYTES_MAX: Final = 64 * 1024
 _UNUSUAL: Final = frozenset({b"transfer-encoding", b"content-encoding", b"upgrade", b"expect"})
 
 
-@dataclass(frozen=True, slots=True)
 class Wire:
-    """A response as it is written, around the date."""
+    """A response as it is written, again and again: only its date changes, once a second."""
 
-    status: int
-    line: bytes
-    rest: bytes
+    __slots__ = ("_dated", "_headers", "_line", "_rest", "status")
 
-    @classmethod
-    def of(cls, response: Response) -> "Wire":
-        headers = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
-        rest = headers + b"\r\n" + bytes(response.body)
-        return cls(response.status_code, STATUS_LINE[response.status_code], rest)
+    def __init__(self, response: Response) -> None:
+        self.status = response.status_code
+        self._line = STATUS_LINE[response.status_code]
+        self._rest = _lines(response.raw_headers) + b"\r\n" + bytes(response.body)
+        self._headers: Sequence[tuple[bytes, bytes]] = ()
+        self._dated = self._line + self._rest
+
+    def dated(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """With the server's own headers, a new list whenever they change."""
+        if headers is not self._headers:
+            self._headers, self._dated = headers, self._line + _lines(headers) + self._rest
+        return self._dated
+
+    def last(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The same, on a connection that is closed after it."""
+        return self._line + _lines(headers) + b"connection: close\r\n" + self._rest
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 class Receiver(Protocol):
@@ -209,12 +220,8 @@ class _Posted:
         if self.response_complete or self.disconnected or transport.is_closing():
             return
         self.response_complete = True
-        parts = [wire.line]
-        parts += [b"%b: %b\r\n" % header for header in protocol.server_state.default_headers]
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(wire.rest)
-        transport.write(b"".join(parts))
+        headers = protocol.server_state.default_headers
+        transport.write(wire.dated(headers) if self.keep_alive else wire.last(headers))
         if not self.keep_alive:
             transport.close()
         protocol.on_response_complete()
