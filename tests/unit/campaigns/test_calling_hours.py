@@ -1,5 +1,6 @@
 """When somebody may be called: every zone there is, every change of the clocks of several years."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -33,18 +34,24 @@ def wall(text: str, zone: str) -> datetime:
 
 
 def clock_changes() -> Iterator[tuple[str, datetime]]:
-    """One zone for each change of the clocks there is from 2024 to 2030."""
-    days = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(7 * 365)]
+    """One zone for each change of the clocks there is from 2024 to 2030. No zone changes them twice within
+    some days."""
+    days = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(0, 7 * 365, 4)]
     seen = set()
     for name in sorted(time_zones.names()):
         zone = time_zones.zone(name)
         offsets = [(day, day.astimezone(zone).utcoffset()) for day in days]
-        for (before, old), (after, new) in pairwise(offsets):
-            if old != new and (before, old, new) not in seen:
-                seen.add((before, old, new))
-                minutes = range(int((after - before) / MINUTE) + 1)
-                moments = (before + minute * MINUTE for minute in minutes)
-                yield name, next(one for one in moments if one.astimezone(zone).utcoffset() == new)
+        for (before, old), (_, new) in pairwise(offsets):
+            if old != new:
+                minute = bisect_left(
+                    range(4 * 24 * 60),
+                    True,
+                    key=lambda minute: (before + minute * MINUTE).astimezone(zone).utcoffset() == new,
+                )
+                change = before + minute * MINUTE
+                if (change, old, new) not in seen:
+                    seen.add((change, old, new))
+                    yield name, change
 
 
 def first_open_minute(at: datetime, zone: str, hours: CallingHours) -> datetime:
