@@ -59,8 +59,9 @@ test-e2e: setup ## Stories through Envoy and all services (T=path)
 	@$(PY) -m pytest $(or $(T),tests/e2e)
 
 .PHONY: kills
-kills: setup ## The kill campaign of intake at length: N kills at each point (N=30)
-	@KILLS=$(or $(N),30) $(PY) -m pytest -q -s tests/e2e/test_kill_points.py
+kills: setup ## The kill campaigns at length: N kills at each point (N=30); DIALS=1: 2,000 calls under random kills
+	@KILLS=$(or $(N),30) DIALS=$(DIALS) $(PY) -m pytest -q -s \
+	  $(if $(DIALS),tests/e2e/test_dial_storm.py,tests/e2e/test_kill_points.py tests/e2e/test_dial_kill_points.py)
 
 .PHONY: lint
 lint: setup ## Style, formatting, import rules, proto lint and breaking changes

@@ -10,8 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from libs import failpoints
-from tests.support.stack import Stack, started
+from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 CONTACTS = 16
@@ -83,37 +82,3 @@ async def test_a_killed_service_comes_back_and_the_campaign_completes(stack: Sta
         return await stored(stack, marker) >= acked
 
     await eventually(all_there)
-
-
-# One life of the process after the other dies at one of these. Those of intake and of the fold have a test of
-# their own.
-POINTS = {
-    "calls": ("place.before_post=kill#3", "place.after_post=kill#2"),
-    "campaigns": ("dial.before_post=kill#3", "dial.after_post=kill#2", "permit.before_release=kill#2"),
-}
-
-
-@pytest.mark.timeout(300)
-async def test_dying_at_critical_points_loses_and_repeats_nothing(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder = tmp_path_factory.mktemp("points")
-    for service, lives in POINTS.items():
-        (folder / service).write_text("\n".join(lives) + "\n")
-    environ = {
-        **{f"{service.upper()}_FAILPOINTS": f"@{folder / service}" for service in POINTS},
-        "CALLS_SETTLE_SECONDS": "4",
-        "CALLS_RECONCILE_SECONDS": "0.5",
-        "CALLS_STUCK_SECONDS": "8",
-    }
-    async with started(tmp_path_factory.mktemp("dying"), **environ) as stack:
-        await stack.sandbox.post("/sandbox/settings", SETTINGS)
-        again = {"maxAttempts": 5, "retryDelaySeconds": 0}
-        campaign = await stack.campaign(name="points", contacts=CONTACTS, cap=CAP, **again)
-        await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
-        await stack.completed(campaign["id"], within=240)
-
-        await assert_invariants(stack, campaign["id"])
-    for service, lives in POINTS.items():
-        struck = failpoints.struck_file(folder / service).read_text().split()
-        assert [life.partition("=")[0] for life in lives] == struck
