@@ -12,8 +12,8 @@ from services.campaigns.operations.dialing import Dialing, Intent
 _log = telemetry.logger(__name__)
 
 _CAMPAIGNS_MAX = 50
-# When another process decides for a campaign, it may have looked just before a slot of it was freed.
-_HELD_SECONDS = 0.2
+# Of one campaign before the others have their turn: everybody's slots fill side by side.
+_TURN_MAX = 5
 _STOP_SECONDS = 3.0
 # Between looks at a phone number that somebody else is on, and after trouble with one campaign.
 _BUSY_SECONDS = 5.0
@@ -29,7 +29,7 @@ class Dispatcher:
     def __init__(self, dialing: Dialing, *, tick_seconds: float, in_flight_max: int = 50) -> None:
         self._dialing = dialing
         self._loop = Loop("dispatcher", self._step, interval_seconds=tick_seconds)
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[bool]] = set()
         self._in_flight_max = in_flight_max
         self._timer: asyncio.TimerHandle | None = None
 
@@ -62,31 +62,21 @@ class Dispatcher:
         return dialed
 
     async def _dial_campaign(self, candidate: Candidate) -> int:
-        lease = self._dialing.lease(candidate.id)
-        if not await lease.acquire():
-            self._wake_later(_HELD_SECONDS)
+        """A turn of a campaign; answers how many calls are on their way by it."""
+        if not await self._dialing.is_line_quiet(candidate):
+            # The end of a call wakes the loop too, but not every call is told of.
+            self._wake_later(_BUSY_SECONDS)
             return 0
-        dialed = vain = 0
-        try:
-            if not await self._dialing.is_line_quiet(candidate):
-                # The end of a call wakes the loop too, but not every call is told of.
-                self._wake_later(_BUSY_SECONDS)
-                return 0
-            while len(self._in_flight) < self._in_flight_max:
-                claim = await self._dialing.claim(candidate.id)
-                if claim.intent is not None:
-                    self._send(claim.intent)
-                    dialed += 1
-                if not claim.more:
-                    break
-                vain = 0 if claim.intent else vain + 1
-                if vain >= _VAIN_MAX:
-                    # A long list may not be called now; other campaigns go on meanwhile.
-                    self.wake()
-                    break
-        finally:
-            await lease.release()
-        return dialed
+        for _ in range(_VAIN_MAX):
+            room = self._in_flight_max - len(self._in_flight)
+            claims = await self._dialing.claim(candidate.id, limit=min(_TURN_MAX, room))
+            for intent in claims.intents:
+                self._send(intent)
+            if claims.intents or not claims.more:
+                return len(claims.intents)
+        # A long list may not be called now; other campaigns go on meanwhile.
+        self.wake()
+        return 0
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
@@ -96,18 +86,21 @@ class Dispatcher:
         self._in_flight.add(task)
         task.add_done_callback(self._sent)
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
+    def _sent(self, task: asyncio.Task[bool]) -> None:
+        was_full = len(self._in_flight) >= self._in_flight_max
         self._in_flight.discard(task)
-        # A refusal has freed a slot, and there is room for another request.
-        self.wake()
+        if was_full or task.cancelled() or task.result():
+            self.wake()
 
-    async def _place(self, intent: Intent) -> None:
+    async def _place(self, intent: Intent) -> bool:
+        """Whether there is room for another call of the campaign."""
         try:
-            await self._dialing.place(intent)
+            return await self._dialing.place(intent)
         except ServiceError as exc:
             _log.warning("dial not answered", attempt_id=str(intent.dial.attempt_id), reason=exc.reason)
         except Exception as exc:  # noqa: BLE001  the attempt is sent again later, whatever it was
             _log.error("dial failed", attempt_id=str(intent.dial.attempt_id), exc_info=exc)
+        return False
 
     def _wake_in(self, seconds: float | None) -> None:
         if self._timer is not None:

@@ -7,30 +7,29 @@ twice.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
 from libs import failpoints, telemetry
-from libs.pg import Connection, Lease, Pool, transaction
-from services.campaigns.domain.attempts import CallNews, Placement
+from libs.pg import Connection, Pool, transaction
+from services.campaigns.domain.attempts import CallNews, Placement, Result
 from services.campaigns.domain.campaigns import Campaign, Mode
 from services.campaigns.domain.contacts import Contact
 from services.campaigns.domain.dialing import Candidate, Dial
+from services.campaigns.domain.dialing_policies import Gate
 from services.campaigns.domain.pace import Pace
 from services.campaigns.operations import following
 from services.campaigns.operations.budgeting import has_money
 from services.campaigns.operations.contactability import GateReading, choose
-from services.campaigns.operations.following import SCHEMA, Patience
+from services.campaigns.operations.following import Patience
 from services.campaigns.store import attempts, budgets, campaigns, contacts, dials, slots
 
 failpoints.register("dial.before_intent", "dial.before_post", "dial.after_post", "dial.after_commit")
 
 _log = telemetry.logger(__name__)
-
-_LEASE_SECONDS = 5.0
 
 
 class Calls(Protocol):
@@ -61,14 +60,30 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """`more`: there may be another one, even if this was none."""
+class Claims:
+    """What was decided at once for a campaign. `more`: there may be others, even if these are none."""
 
-    intent: Intent | None
+    intents: Sequence[Intent]
     more: bool
 
 
-_NOTHING = Claim(None, more=False)
+_NOTHING = Claims((), more=False)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A locked campaign, and what its transaction has come to so far."""
+
+    campaign: Campaign
+    now: datetime
+    gate: Gate
+    cost_usd: Decimal
+    dials: list[Dial] = field(default_factory=list)
+    more: bool = True
+
+    @property
+    def locked(self) -> campaigns.Locked:
+        return campaigns.Locked(self.campaign, self.now)
 
 
 class Dialing:
@@ -90,10 +105,6 @@ class Dialing:
         self._gates = GateReading()
         self._minute_cost_max_usd = minute_cost_max_usd
 
-    def lease(self, campaign_id: UUID) -> Lease:
-        """Spares two processes from deciding for the same campaign at once; the cap does not depend on it."""
-        return Lease(self._pool, schema=SCHEMA, name=f"dialing:{campaign_id}", ttl_seconds=_LEASE_SECONDS)
-
     async def list_dialable(self, *, limit: int) -> Dialable:
         async with transaction(self._pool) as conn:
             looked_at = await campaigns.read_clock(conn)
@@ -114,51 +125,52 @@ class Dialing:
         )
         return others == 0
 
-    async def claim(self, campaign_id: UUID) -> Claim:
-        """Decides on the next attempt of a campaign, if it has a free slot, somebody to call, and may dial
-        now."""
+    async def claim(self, campaign_id: UUID, *, limit: int) -> Claims:
+        """Decides on the next attempts of a campaign: as many as it has free slots and people to call and may
+        dial now, `limit` at most."""
         await failpoints.hit("dial.before_intent")
-        # Taken before the intent exists, so that the fence errs on the early side.
+        # Taken before the intents exist, so that the fence errs on the early side.
         deadline = self._monotonic() + self._patience.fence_seconds
         async with transaction(self._pool) as conn:
             locked = await campaigns.lock(conn, campaign_id)
             if locked is None or not locked.campaign.is_under_way:
                 return _NOTHING
-            campaign = locked.campaign
-            pace = Pace(campaign.line_limit, campaign.probe_at, campaign.refusals)
-            taken = await slots.count_taken(conn, campaign_id)
-            slot_no = await slots.find_free(conn, campaign_id)
-            if slot_no is None or not pace.may_dial(taken=taken, now=locked.now):
-                return _NOTHING
-            gate = await self._gates.read(conn, campaign)
+            gate = await self._gates.read(conn, locked.campaign)
             if gate is None:
-                return Claim(None, more=True)
-            cost_usd = gate.call_cost_max_usd(minute_usd=self._minute_cost_max_usd)
-            may_dial = not gate.killed and await has_money(conn, locked, gate, cost_usd=cost_usd)
-            batch_no = await self._batch(conn, campaign) if may_dial else None
-            if batch_no is None:
+                return Claims((), more=True)
+            if gate.killed:
                 return _NOTHING
-            found = await choose(conn, locked, gate.rules(max_attempts=campaign.max_attempts))
-            if found.contact is None:
-                await following.complete_if_done(conn, campaign)
-                return Claim(None, more=found.more)
-            changed = pace.after_intent(taken=taken, now=locked.now)
-            if changed != pace:
-                await campaigns.set_pace(conn, campaign_id, changed)
-            dial = await self._begin(conn, campaign, found.contact, slot_no=slot_no, batch_no=batch_no)
-            await budgets.reserve(
-                conn,
-                dial.attempt_id,
-                org_id=campaign.org_id,
-                campaign_id=campaign.id,
-                amount_usd=cost_usd,
-                now=locked.now,
-            )
-        return Claim(Intent(dial, deadline), more=True)
+            cost_usd = gate.call_cost_max_usd(minute_usd=self._minute_cost_max_usd)
+            turn = _Turn(locked.campaign, locked.now, gate, cost_usd)
+            while len(turn.dials) < limit and await self._claim_next(conn, turn):
+                pass
+        return Claims([Intent(dial, deadline) for dial in turn.dials], more=turn.more)
 
-    async def place(self, intent: Intent) -> None:
+    async def _claim_next(self, conn: Connection, turn: _Turn) -> bool:
+        """Adds a dial to the turn. False if that cannot be, now or in this turn."""
+        taken = await slots.count_taken(conn, turn.campaign.id)
+        slot_no = await slots.find_free(conn, turn.campaign.id)
+        turn.more = (
+            slot_no is not None
+            and _pace(turn.campaign).may_dial(taken=taken, now=turn.now)
+            and await has_money(conn, turn.locked, turn.gate, cost_usd=turn.cost_usd)
+            and await self._is_batch_open(conn, turn)
+        )
+        if slot_no is None or not turn.more:
+            return False
+        rules = turn.gate.rules(max_attempts=turn.campaign.max_attempts)
+        found = await choose(conn, turn.locked, rules)
+        turn.more = found.more
+        if found.contact is None:
+            await following.complete_if_done(conn, turn.campaign)
+            return False
+        await self._keep_pace(conn, turn, taken=taken)
+        turn.dials.append(await self._begin(conn, turn, found.contact, slot_no=slot_no))
+        return True
+
+    async def place(self, intent: Intent) -> bool:
         """Sends the request, unless its time is over, and records the answer. An error leaves the intent as
-        it is, to be sent again later."""
+        it is, to be sent again later. Returns whether the slot is free again."""
         dial = intent.dial
         with telemetry.span(
             "dial contact",
@@ -170,15 +182,16 @@ class Dialing:
         ):
             await failpoints.hit("dial.before_post")
             if not intent.sent_before and await self._is_forbidden_by_now(dial):
-                return
+                return True
             if self._monotonic() >= intent.deadline:
                 _log.warning("dial too late", attempt_id=str(dial.attempt_id))
-                return
+                return False
             placement = await self._calls.place(dial)
             await failpoints.hit("dial.after_post")
             async with transaction(self._pool) as conn:
                 await following.apply_placement(conn, dial.attempt_id, placement, patience=self._patience)
             await failpoints.hit("dial.after_commit")
+            return placement.result is Result.REFUSED
 
     async def _is_forbidden_by_now(self, dial: Dial) -> bool:
         """What was decided a moment ago may have been forbidden since; then it is given back, unless somebody
@@ -193,30 +206,58 @@ class Dialing:
                 await following.give_back(conn, dial.attempt_id, reason="NOT_WANTED", patience=self._patience)
         return True
 
-    async def _batch(self, conn: Connection, campaign: Campaign) -> int | None:
-        """The number of the batch to dial in, or None while the last one is full and not over."""
+    async def _is_batch_open(self, conn: Connection, turn: _Turn) -> bool:
+        """Opens the next batch when the last one is full and over; False while it is full and not over."""
+        campaign = turn.campaign
         if campaign.mode is not Mode.BATCH:
-            return 0
+            return True
         batch = await attempts.count_batch(conn, campaign.id, batch_no=campaign.batch_no)
         if batch.attempts < campaign.batch_size:
-            return campaign.batch_no
+            return True
         if batch.open:
-            return None
-        await campaigns.open_batch(conn, campaign.id, batch_no=campaign.batch_no + 1, batch_size=campaign.cap)
-        return campaign.batch_no + 1
+            return False
+        turn.campaign = replace(campaign, batch_no=campaign.batch_no + 1, batch_size=campaign.cap)
+        await campaigns.open_batch(
+            conn, campaign.id, batch_no=turn.campaign.batch_no, batch_size=turn.campaign.batch_size
+        )
+        return True
 
-    async def _begin(
-        self, conn: Connection, campaign: Campaign, contact: Contact, *, slot_no: int, batch_no: int
-    ) -> Dial:
+    async def _keep_pace(self, conn: Connection, turn: _Turn, *, taken: int) -> None:
+        """`taken` slots before the one for this intent."""
+        pace = _pace(turn.campaign)
+        changed = pace.after_intent(taken=taken, now=turn.now)
+        if changed != pace:
+            turn.campaign = replace(
+                turn.campaign,
+                line_limit=changed.line_limit,
+                probe_at=changed.probe_at,
+                refusals=changed.refusals,
+            )
+            await campaigns.set_pace(conn, turn.campaign.id, changed)
+
+    async def _begin(self, conn: Connection, turn: _Turn, contact: Contact, *, slot_no: int) -> Dial:
+        campaign = turn.campaign
         attempt_id = await attempts.insert_intent(
             conn,
             org_id=campaign.org_id,
             campaign_id=campaign.id,
             contact_id=contact.id,
             number=contact.attempts + 1,
-            batch_no=batch_no,
+            batch_no=campaign.batch_no if campaign.mode is Mode.BATCH else 0,
             check_in_seconds=self._patience.intent_seconds,
         )
         await slots.take(conn, campaign.id, slot_no, attempt_id=attempt_id)
         await contacts.begin_attempt(conn, contact.id, attempt_id=attempt_id)
+        await budgets.reserve(
+            conn,
+            attempt_id,
+            org_id=campaign.org_id,
+            campaign_id=campaign.id,
+            amount_usd=turn.cost_usd,
+            now=turn.now,
+        )
         return await dials.get(conn, attempt_id)
+
+
+def _pace(campaign: Campaign) -> Pace:
+    return Pace(campaign.line_limit, campaign.probe_at, campaign.refusals)
