@@ -14,6 +14,8 @@ _log = telemetry.logger(__name__)
 _CAMPAIGNS_MAX = 50
 # Of one campaign before the others have their turn: everybody's slots fill side by side.
 _TURN_MAX = 5
+# Of the requests on their way, from one phone number: an account that does not answer holds up only itself.
+_SHARE_OF_NUMBER = 0.5
 _STOP_SECONDS = 3.0
 # Between looks at a phone number that somebody else is on, and after trouble with one campaign.
 _BUSY_SECONDS = 5.0
@@ -23,13 +25,14 @@ _VAIN_MAX = 5
 
 
 class Dispatcher:
-    """`wake()` makes it look at once. Calls are placed beside the loop, `in_flight_max` at a time, so that a
-    slow answer keeps no other slot empty."""
+    """`wake()` makes it look at once. Calls are placed beside the loop, `in_flight_max` at a time and half of
+    them from one phone number, so that a slow answer keeps no other slot empty."""
 
     def __init__(self, dialing: Dialing, *, tick_seconds: float, in_flight_max: int = 50) -> None:
         self._dialing = dialing
         self._loop = Loop("dispatcher", self._step, interval_seconds=tick_seconds)
-        self._in_flight: set[asyncio.Task[bool]] = set()
+        # With the phone number that each is made from.
+        self._in_flight: dict[asyncio.Task[bool], str] = {}
         self._in_flight_max = in_flight_max
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,8 +53,8 @@ class Dispatcher:
         dialed = 0
         dialable = await self._dialing.list_dialable(limit=_CAMPAIGNS_MAX)
         for candidate in dialable.campaigns:
-            if len(self._in_flight) >= self._in_flight_max:
-                break
+            if self._room(candidate.phone_number_id) <= 0:
+                continue
             try:
                 dialed += await self._dial_campaign(candidate)
             except ServiceError as exc:
@@ -68,7 +71,7 @@ class Dispatcher:
             self._wake_later(_BUSY_SECONDS)
             return 0
         for _ in range(_VAIN_MAX):
-            room = self._in_flight_max - len(self._in_flight)
+            room = self._room(candidate.phone_number_id)
             claims = await self._dialing.claim(candidate.id, limit=min(_TURN_MAX, room))
             for intent in claims.intents:
                 self._send(intent)
@@ -81,14 +84,22 @@ class Dispatcher:
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
 
+    def _room(self, phone_number_id: str) -> int:
+        """How many more requests may be on their way from a phone number."""
+        of_number = sum(number == phone_number_id for number in self._in_flight.values())
+        return min(
+            self._in_flight_max - len(self._in_flight),
+            int(self._in_flight_max * _SHARE_OF_NUMBER) - of_number,
+        )
+
     def _send(self, intent: Intent) -> None:
         task = asyncio.create_task(self._place(intent), name=f"dial {intent.dial.attempt_id}")
-        self._in_flight.add(task)
+        self._in_flight[task] = intent.dial.phone_number_id
         task.add_done_callback(self._sent)
 
     def _sent(self, task: asyncio.Task[bool]) -> None:
-        was_full = len(self._in_flight) >= self._in_flight_max
-        self._in_flight.discard(task)
+        was_full = self._room(self._in_flight[task]) <= 0
+        del self._in_flight[task]
         if was_full or task.cancelled() or task.result():
             self.wake()
 

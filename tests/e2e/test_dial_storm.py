@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.test_dial_kill_points import ENVIRON, counted, nothing_held, told
+from tests.e2e.test_dial_kill_points import ENVIRON, counted, nothing_held, reachable, told
 from tests.support.stack import Stack, started
 from tests.support.waiting import eventually
 
@@ -56,6 +56,7 @@ async def test_a_long_campaign_completes_under_kills(tmp_path_factory: pytest.Te
     told(f"seed {SEED}, {CONTACTS} contacts at cap {CAP}")
     async with started(tmp_path_factory.mktemp("storm"), **ENVIRON) as stack:
         await stack.sandbox.post("/sandbox/settings", SETTINGS)
+        await eventually(lambda: reachable(stack))
         campaign = await stack.campaign(name="storm", contacts=CONTACTS, cap=CAP, maxAttempts=1)
         async with killing(stack, random.Random(SEED)) as kills:
             await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")

@@ -138,6 +138,8 @@ class FakeCalls(
         # The next requests fail: before anything was done, or after the call was placed.
         self.fail_before: list[ServiceError] = []
         self.fail_after: list[ServiceError] = []
+        # Requests from these phone numbers are not answered until the event is set.
+        self.hanging: dict[str, asyncio.Event] = {}
         self.log = EventLog("calls")
         self.assistants: dict[str, provider_pb2.ProviderAssistant] = {}
         self.assistant_trouble: ServiceError | None = None
@@ -153,6 +155,8 @@ class FakeCalls(
         self, request: calls_pb2.PlaceCallRequest, context: _Context
     ) -> calls_pb2.PlaceCallResponse:
         self.requests.append(request.call_id)
+        if request.phone_number_id in self.hanging:
+            await self.hanging[request.phone_number_id].wait()
         if self.fail_before:
             raise self.fail_before.pop(0)
         call = self.calls.get(request.call_id)

@@ -1,5 +1,6 @@
 """Unknown placements, crashes, lost and repeated news: no second call, no lost slot."""
 
+import asyncio
 import random
 from collections import Counter
 from uuid import uuid4
@@ -246,6 +247,49 @@ async def test_calls_that_was_away_is_called_again_as_soon_as_it_is_back(start_s
         await service.until_status(campaign.id, "COMPLETED", within_seconds=10)
 
         assert 16 == len(service.calls.calls)
+
+
+async def test_a_number_whose_account_does_not_answer_holds_up_no_other(service: Service) -> None:
+    """V4: more calls wait for an answer there than may be on their way at once."""
+    answering = service.calls.hanging["hanging"] = asyncio.Event()
+    hanging = [
+        await service.campaign(contacts=50, cap=50, name=name, phone_number_id="hanging") for name in "ab"
+    ]
+    for campaign in hanging:
+        await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.requests) >= 20)
+    well = await service.campaign(contacts=40, cap=10, name="well", phone_number_id="well")
+
+    await service.start(well.id)
+    done = await service.until_status(well.id, "COMPLETED")
+
+    assert 40 == done.stats.attempts
+    assert not answering.is_set()
+    answering.set()
+    for campaign in hanging:
+        await service.until_status(campaign.id, "COMPLETED")
+
+
+async def test_a_provider_that_is_down_costs_no_attempt_and_dialing_resumes_by_itself(
+    service: Service,
+) -> None:
+    """V13: few requests are made meanwhile."""
+    out_of_order = Script(result="REFUSED", reason="CIRCUIT_OPEN", infrastructure=True)
+    service.calls.script = lambda _: out_of_order
+    campaign = await service.campaign(contacts=12, cap=1, max_attempts=1)
+    await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.requests) >= 2)
+
+    async def given_back() -> bool:
+        return {0} == {contact.attempts for contact in await service.contacts(campaign.id)}
+
+    await eventually(given_back)
+    service.calls.script = lambda _: Script()
+
+    done = await service.until_status(campaign.id, "COMPLETED")
+
+    assert 12 == done.stats.attempts
+    assert len(service.calls.requests) <= 12 + 3
 
 
 async def test_what_falls_due_while_the_dispatcher_looks_is_not_slept_through(service: Service) -> None:
