@@ -70,6 +70,7 @@ and, if it reads other services' events:
 from libs.outbox.consumer import Consumer
 from libs.outbox.dead_events import DeadEventServicer
 from libs.outbox.effects import Choose, Handle
+from libs.outbox.forgetting import forgetting_loop
 from libs.outbox.log import NewEvent, Page, StoredEvent, append, read_after
 from libs.outbox.servicer import EventServicer
 
@@ -83,5 +84,6 @@ __all__ = [
     "Page",
     "StoredEvent",
     "append",
+    "forgetting_loop",
     "read_after",
 ]

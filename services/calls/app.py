@@ -19,7 +19,7 @@ from callplane.calls.v2 import (
     settings_pb2_grpc,
 )
 from callplane.events.v1 import events_pb2_grpc
-from libs import pg
+from libs import outbox, pg
 from libs.loops import Loop
 from libs.outbox import EventServicer
 from libs.pg import Lease, Pool
@@ -35,6 +35,7 @@ from services.calls.operations.answer import Answers
 from services.calls.operations.call_settings import SettingsKeeping
 from services.calls.operations.catching_up import CatchingUp
 from services.calls.operations.fold import Fold
+from services.calls.operations.forgetting import KeyForgetting
 from services.calls.operations.inbound_routes import InboundRoutes
 from services.calls.operations.ingest import Ingest
 from services.calls.operations.lead_clock import LeadClock
@@ -69,6 +70,7 @@ from services.calls.vapi import Vapi, VapiTransport, Webhook
 
 _SERVICE: Final = "calls"
 _PARTITIONS_SECONDS: Final = 6 * 3600.0
+_FORGETTING_SECONDS: Final = 600.0
 # How long the provider may take to answer the POST of a call; beyond, its outcome is unknown.
 _POST_SECONDS_MAX: Final = 10.0
 # What ringing and the provider's own delays may add to the longest duration of a call.
@@ -114,6 +116,8 @@ async def running(config: Config) -> AsyncIterator[Running]:
         events = EventServicer(pools.workers, schema=_SERVICE)
         loops = [
             _partitions_loop(folder_fold, pools.workers),
+            outbox.forgetting_loop(pools.workers, schema=_SERVICE, days=config.events_kept_days),
+            _forgetting_loop(pools.workers, days=config.keys_kept_days),
             _lead_clock_loop(pools.workers, interval_seconds=config.lead_clock_seconds),
             _figures_loop(pools.workers, interval_seconds=config.analytics_seconds),
             *_reconciling(config, pools.workers, providers, ingest),
@@ -251,6 +255,16 @@ def _patience(config: Config) -> Patience:
 def _partitions_loop(fold: Fold, pool: Pool) -> Loop:
     lease = Lease(pool, schema=_SERVICE, name="partitions", ttl_seconds=30.0)
     return Loop("partitions", fold.create_partitions, interval_seconds=_PARTITIONS_SECONDS, lease=lease)
+
+
+def _forgetting_loop(pool: Pool, *, days: float) -> Loop:
+    lease = Lease(pool, schema=_SERVICE, name="forget keys", ttl_seconds=30.0)
+    return Loop(
+        "forget keys",
+        KeyForgetting(pool, days=days).step,
+        interval_seconds=_FORGETTING_SECONDS,
+        lease=lease,
+    )
 
 
 def _lead_clock_loop(pool: Pool, *, interval_seconds: float) -> Loop:

@@ -45,6 +45,9 @@ class Config:
     sweep_seconds: float = 300.0
     # How old the figures of calls may become.
     analytics_seconds: float = 300.0
+    # What was told to the other services, and what makes webhooks the same, is forgotten after so long.
+    events_kept_days: float = 30.0
+    keys_kept_days: float = 30.0
     reflection: bool = False
     pool_size_max: int = 10
     answer_pool_size_max: int = 4
@@ -75,6 +78,8 @@ class Config:
             lead_clock_seconds=env.number("CALLS_LEAD_CLOCK_SECONDS", default=5.0, minimum=0.05),
             report_seconds=env.number("CALLS_REPORT_SECONDS", default=60.0, minimum=0.1),
             sweep_seconds=env.number("CALLS_SWEEP_SECONDS", default=300.0, minimum=0.1),
+            events_kept_days=env.number("CALLS_EVENTS_KEPT_DAYS", default=30.0, minimum=8.0),
+            keys_kept_days=env.number("CALLS_KEYS_KEPT_DAYS", default=30.0, minimum=8.0),
             reflection=env.flag("GRPC_REFLECTION", default=False),
             pool_size_max=env.integer("CALLS_POOL_SIZE_MAX", default=10, minimum=1, maximum=100),
             answer_pool_size_max=env.integer("CALLS_ANSWER_POOL_SIZE_MAX", default=4, minimum=1, maximum=100),

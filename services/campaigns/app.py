@@ -20,7 +20,7 @@ from callplane.events.v1 import events_pb2_grpc
 from libs import pg
 from libs.environment import Secret
 from libs.loops import Loop
-from libs.outbox import Consumer, DeadEventServicer, EventServicer
+from libs.outbox import Consumer, DeadEventServicer, EventServicer, forgetting_loop
 from libs.rpc import Peer, PrincipalSigner, serving
 from services.campaigns import consumers
 from services.campaigns.calls_client import CallsClient
@@ -79,6 +79,7 @@ class _Loops:
     keys: IdempotencyKeys
     assistants: tuple[Loop, ...]
     text_messages: TextMessages
+    forgetting: Loop
 
     def coroutines(self) -> list[Coroutine[Any, Any, None]]:
         return [
@@ -88,6 +89,7 @@ class _Loops:
             *(consumer.run() for consumer in self.consumers),
             self.events.run(),
             housekeeper(self.keys.forget_old, self.text_messages.forget_old).run(),
+            self.forgetting.run(),
             *(loop.run() for loop in self.assistants),
         ]
 
@@ -176,6 +178,7 @@ def _loops(
         events=EventServicer(workers, schema=SERVICE),
         keys=IdempotencyKeys(workers),
         text_messages=TextMessages(workers),
+        forgetting=forgetting_loop(workers, schema=SERVICE, days=config.events_kept_days),
         assistants=_assistant_loops(config, workers, calls),
     )
 

@@ -45,6 +45,8 @@ class Config:
     minute_cost_max_usd: Decimal = Decimal("0.3000")
     # How often a progress stream looks for something new.
     progress_seconds: float = 1.0
+    # What was told to the other services is forgotten after so long.
+    events_kept_days: float = 30.0
     database_connections_max: int = 10
 
     @classmethod
@@ -90,6 +92,9 @@ class Config:
             ).quantize(_USD),
             progress_seconds=reader.number(
                 "CAMPAIGNS_PROGRESS_SECONDS", default=1.0, minimum=0.01, maximum=60.0
+            ),
+            events_kept_days=reader.number(
+                "CAMPAIGNS_EVENTS_KEPT_DAYS", default=30.0, minimum=8.0, maximum=3650.0
             ),
             database_connections_max=reader.integer(
                 "CAMPAIGNS_DATABASE_CONNECTIONS_MAX", default=10, minimum=3, maximum=100

@@ -13,7 +13,7 @@ from callplane.events.v1 import events_pb2_grpc
 from callplane.notify.v2 import messages_pb2_grpc, webhooks_pb2_grpc
 from libs import pg
 from libs.loops import Loop
-from libs.outbox import DeadEventServicer, EventServicer
+from libs.outbox import DeadEventServicer, EventServicer, forgetting_loop
 from libs.pg import Pool
 from libs.rpc import Peer, PrincipalSigner, serving
 from libs.vault import Vault
@@ -56,6 +56,7 @@ class _Parts:
         self.partitions = Loop(
             "notify.partitions", lambda: _create_partitions(worker_pool), interval_seconds=_PARTITIONS_SECONDS
         )
+        self.forgetting = forgetting_loop(worker_pool, schema=_SERVICE, days=config.events_kept_days)
         self.peers = {
             "calls": Peer(config.calls_address, signer=signer, service=_SERVICE),
             "campaigns": Peer(config.campaigns_address, signer=signer, service=_SERVICE),
@@ -83,8 +84,8 @@ class _Parts:
         events_pb2_grpc.add_DeadEventServiceServicer_to_server(dead_events, server)
 
     def runs(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        loops = (self.events.run, self.sender.run, self.deliverer.run, self.partitions.run)
-        return (*loops, *(one.run for one in self.consumers))
+        loops = (self.events.run, self.sender.run, self.deliverer.run)
+        return (*loops, self.partitions.run, self.forgetting.run, *(one.run for one in self.consumers))
 
     async def close(self) -> None:
         await self.twilio.close()

@@ -34,6 +34,8 @@ class Config:
     send_retry_seconds: float = 1.0
     # Waits before the attempts to deliver an event.
     delivery_schedule_seconds: tuple[float, ...] = SCHEDULE_SECONDS
+    # What was told to the other services is forgotten after so long.
+    events_kept_days: float = 30.0
     pool_size_max: int = 8
     worker_pool_size_max: int = 10
 
@@ -56,6 +58,7 @@ class Config:
             status_callback_url=reader.text("NOTIFY_STATUS_CALLBACK_URL", default=""),
             allow_private_urls=reader.flag("NOTIFY_ALLOW_PRIVATE_URLS", default=False),
             grpc_reflection=reader.flag("GRPC_REFLECTION", default=False),
+            events_kept_days=reader.number("NOTIFY_EVENTS_KEPT_DAYS", default=30.0, minimum=8),
             pool_size_max=reader.integer("NOTIFY_POOL_SIZE_MAX", default=8, minimum=2, maximum=100),
             worker_pool_size_max=reader.integer(
                 "NOTIFY_WORKER_POOL_SIZE_MAX", default=10, minimum=4, maximum=100
