@@ -31,8 +31,8 @@ class Config:
     stuck_seconds: float = 600.0
     # How long an ended call's report is waited for, if it decides whether the contact is called again.
     report_seconds: float = 120.0
-    # After this long a call that `calls` does not know any more is taken for over; the provider ends calls of
-    # campaigns after ten minutes.
+    # How long after the decision on an attempt its call, if `calls` does not know it any more, is taken for
+    # over. The provider ends calls after ten minutes; an assistant's own longest time is added.
     lost_seconds: float = 1800.0
     reconcile_seconds: float = 5.0
     slots_seconds: float = 60.0

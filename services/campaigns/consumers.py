@@ -12,7 +12,7 @@ from libs.pg import Connection, Pool
 from libs.rpc import Peer
 from libs.rpc.convert import moment
 from services.campaigns.domain.attempts import CallNews
-from services.campaigns.operations import following, suppressing, text_messages
+from services.campaigns.operations import callbacks, following, suppressing, text_messages
 from services.campaigns.operations.following import SCHEMA, Patience
 
 _CALL_EVENTS: Final[dict[str, Any]] = {
@@ -24,6 +24,7 @@ _CALL_EVENTS: Final[dict[str, Any]] = {
 }
 # Slots are freed by what is read here; after a crash the next reader should not be long in coming.
 _LEASE_SECONDS: Final = 5.0
+_CALLBACK_REQUESTED: Final = "callplane.callback.requested.v1"
 _SUPPRESSION_CREATED: Final = "callplane.suppression.created.v1"
 _SUPPRESSION_DELETED: Final = "callplane.suppression.deleted.v1"
 _MESSAGE_SENT: Final = "callplane.message.sent.v1"
@@ -33,6 +34,9 @@ def calls_consumer(
     peer: Peer, pool: Pool, *, patience: Patience, wake_dispatcher: Callable[[], None]
 ) -> Consumer:
     async def handle(conn: Connection, event: events_pb2.Event) -> None:
+        if event.type == _CALLBACK_REQUESTED:
+            await _note_callback(conn, event)
+            return
         await _follow_call(
             conn, _call(event), org_id=UUID(event.org_id), reported=_is_report(event), patience=patience
         )
@@ -45,7 +49,7 @@ def calls_consumer(
         schema=SCHEMA,
         handle=handle,
         choose=_of_campaigns,
-        types=_CALL_EVENTS,
+        types=(*_CALL_EVENTS, _CALLBACK_REQUESTED),
         lease_seconds=_LEASE_SECONDS,
         wake_after_commit=wake_dispatcher,
     )
@@ -85,8 +89,18 @@ def notify_consumer(peer: Peer, pool: Pool) -> Consumer:
 
 
 async def _of_campaigns(_: Connection, events: Sequence[events_pb2.Event]) -> list[events_pb2.Event]:
-    """Calls of no campaign are not ours."""
-    return [event for event in events if _call(event).campaign_id]
+    """Calls of no campaign are not ours; who called us is called back by people, as the lead says."""
+    return [event for event in events if _campaign_id(event)]
+
+
+def _campaign_id(event: events_pb2.Event) -> str:
+    return _wish(event).campaign_id if event.type == _CALLBACK_REQUESTED else _call(event).campaign_id
+
+
+def _wish(event: events_pb2.Event) -> events_pb2.CallbackRequested:
+    wish = events_pb2.CallbackRequested()
+    event.data.Unpack(wish)
+    return wish
 
 
 def _call(event: events_pb2.Event) -> events_pb2.CallSnapshot:
@@ -103,6 +117,15 @@ async def _follow_call(
     if call.campaign_id:
         await following.apply_news(
             conn, UUID(call.id), _news(call), org_id=org_id, patience=patience, wait_for_report=not reported
+        )
+
+
+async def _note_callback(conn: Connection, event: events_pb2.Event) -> None:
+    wish = _wish(event)
+    if wish.lead.call_id:
+        call_id = UUID(wish.lead.call_id)
+        await callbacks.note_wish(
+            conn, call_id, org_id=UUID(event.org_id), call_back_at=moment(wish.call_back_at)
         )
 
 

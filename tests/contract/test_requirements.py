@@ -15,7 +15,7 @@ TESTS = Path(__file__).parents[1]
 INTAKE = [f"IN-{number}" for number in range(1, 14)]
 RULES = [f"RU-{number}" for number in range(1, 8)]
 # A campaign's life, whom it may call, its figures and its flags.
-CAMPAIGNS = [f"CA-{number}" for number in range(1, 9)]
+CAMPAIGNS = [f"CA-{number}" for number in range(1, 10)]
 BAD_INPUT = [f"B{number}" for number in (1, 2, 3, 4, 13, 14, 16, 17, 26, 27)]
 ASSISTANTS = [f"AS-{number}" for number in range(1, 7)]
 PROVIDER = ["V1", "V13", "V14", "V15"]

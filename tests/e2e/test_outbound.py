@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
@@ -23,6 +24,57 @@ async def test_a_campaign_calls_everybody_once_under_its_cap(stack: Stack) -> No
     assert 0 < await stack.max_active(campaign["id"]) <= CAP
     assert (CONTACTS, CONTACTS, 0) == tuple(done["stats"][f] for f in ("contacts", "attempts", "active"))
     assert done["startedAt"] <= done["completedAt"]
+
+
+async def test_no_call_of_a_batch_begins_before_the_last_one_is_over(stack: Stack) -> None:
+    """CA-2: strict batches, by the provider's own clock; contacts that failed to answer come again later."""
+    await stack.sandbox.post("/sandbox/settings", FAST)
+    rule = {"outcome": "NO_ANSWER", "maxRetries": 1, "delaySeconds": 0}
+    campaign = await stack.campaign(
+        name="batches", contacts=11, cap=4, mode="BATCH", maxAttempts=2, retryPolicy={"rules": [rule]}
+    )
+    assert [rule | {"dayparts": [], "anotherDaypart": False}] == campaign["retryPolicy"]["rules"]
+
+    await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
+    await stack.completed(campaign["id"])
+
+    dials = sorted(await stack.dials(campaign["id"]), key=lambda dial: dial["createdAt"])
+    batches = [dials[start : start + 4] for start in range(0, len(dials), 4)]
+    assert len(batches) >= 3
+    for batch, following in pairwise(batches):
+        assert max(dial["endedAt"] for dial in batch) <= min(dial["createdAt"] for dial in following)
+
+
+async def test_a_campaign_goes_on_by_rest(stack: Stack) -> None:
+    """CA-1, CA-2, CA-7: contacts added, imports taken back, the number's health, deletion."""
+    await stack.sandbox.post("/sandbox/settings", FAST)
+    campaign = await stack.campaign(name="goes on", contacts=1, autoEnroll=True)
+    path = f"/v2/campaigns/{campaign['id']}"
+    await stack.api.post(f"{path}:start")
+    added = await stack.api.post(
+        f"{path}/contacts",
+        {"contacts": [{"name": "Ann", "phone": "418 266 0911"}, {"name": "", "phone": "1"}]},
+    )
+    assert (1, [(2, "name")]) == (
+        added["accepted"],
+        [(one["row"], one["field"]) for one in added["rejected"]],
+    )
+
+    async def called() -> bool:
+        return len(await stack.dials(campaign["id"])) == 2
+
+    await eventually(called)
+    imports = (await stack.api.get(f"{path}/imports"))["imports"]
+    assert [("REQUEST", 2), ("FILE", 1)] == [(one["source"], one["totalRows"]) for one in imports]
+    undone = await stack.api.post(f"{path}/imports/{added['importId']}:undo")
+    assert (0, 1) == (undone["undo"].get("removed", 0), undone["undo"]["kept"])
+    health = await stack.api.get(f"/v2/phoneNumbers/{campaign['phoneNumberId']}/health")
+    assert (campaign["phoneNumberId"], "vapi") == (health["phoneNumberId"], health["provider"])
+    assert health["status"] in ("HEALTHY", "BUSY")
+    await stack.http.patch(path, json={"autoEnroll": False})
+    await stack.completed(campaign["id"])
+    assert 200 == (await stack.http.delete(path)).status_code
+    assert 404 == (await stack.http.get(path)).status_code
 
 
 async def test_what_the_providers_are_asked_is_what_their_specifications_allow(stack: Stack) -> None:

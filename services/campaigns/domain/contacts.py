@@ -42,6 +42,14 @@ class Contact:
     time_zone: str = ""
     # Why it waits until `next_attempt_at`, if not for its retry's own delay.
     wait_reason: str = ""
+    # When the person wants to be called back; None once that call was made. `callback_dialed`: it is the
+    # attempt under way.
+    callback_at: datetime | None = None
+    callback_dialed: bool = False
+
+    @property
+    def waits_for_callback(self) -> bool:
+        return self.callback_at is not None and not self.callback_dialed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +64,19 @@ class NewContact:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What becomes of a contact after an attempt; `attempts` is what it has used up by then."""
+    """What becomes of a contact after an attempt; `attempts` is what it has used up by then, `callback`
+    whether its wish to be called back stands."""
 
     status: Status
     reason: str
     attempts: int
     retry_in_seconds: float | None = None
+    callback: bool = False
+
+
+def budget(contact: Contact, *, max_attempts: int) -> int:
+    """How many attempts a contact may have: the call that the person asked for is always one of them."""
+    return max(max_attempts, contact.attempts + 1) if contact.waits_for_callback else max_attempts
 
 
 # No second try makes these better.
@@ -82,7 +97,10 @@ def settle(
     if attempt.is_open:
         return None
     if not attempt.counts:
-        return Settlement(Status.PENDING, "", max(contact.attempts - 1, 0), retry_in_seconds=0)
+        attempts = max(contact.attempts - 1, 0)
+        return Settlement(Status.PENDING, "", attempts, retry_in_seconds=0, callback=contact.callback_dialed)
+    if contact.waits_for_callback:
+        return _until_callback(contact, now=now)
     outcome = outcome_of(attempt)
     if not outcome and contact.attempts < policy.max_attempts and patient:
         return None
@@ -91,6 +109,14 @@ def settle(
         delay_seconds = (due_at - now).total_seconds()
         return Settlement(Status.PENDING, outcome, contact.attempts, retry_in_seconds=delay_seconds)
     return Settlement(Status.DONE, attempt.reason or outcome, contact.attempts)
+
+
+def _until_callback(contact: Contact, *, now: datetime) -> Settlement:
+    due_at = contact.callback_at or now
+    delay_seconds = max((due_at - now).total_seconds(), 0.0)
+    return Settlement(
+        Status.PENDING, "CALLBACK", contact.attempts, retry_in_seconds=delay_seconds, callback=True
+    )
 
 
 def outcome_of(attempt: Attempt) -> str:

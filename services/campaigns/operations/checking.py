@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from libs import telemetry
 from libs.errors import ServiceError
-from libs.pg import Pool, transaction
+from libs.pg import Connection, Pool, transaction
 from services.campaigns.domain.attempts import TERMINAL, CallNews, Check, State
 from services.campaigns.operations import following
 from services.campaigns.operations.dialing import Calls, Dialing, Intent
@@ -71,11 +71,16 @@ class Checking:
         async with transaction(self._pool) as conn:
             if check.state is State.ENDED:
                 await following.settle_without_report(conn, check.attempt_id, patience=self._patience)
-            elif check.age_seconds > self._patience.lost_seconds:
+            elif check.age_seconds > await self._longest_seconds(conn, check):
                 await following.give_up_lost(conn, check.attempt_id, patience=self._patience)
                 _log.error("lost call given up", attempt_id=str(check.attempt_id))
             else:
                 _log.warning("call not found", attempt_id=str(check.attempt_id))
+
+    async def _longest_seconds(self, conn: Connection, check: Check) -> float:
+        """Since the decision on an attempt, until its call is certainly over."""
+        dial = await dials.get(conn, check.attempt_id)
+        return self._patience.lost_seconds + dial.max_duration_seconds
 
     async def _resolve_intent(self, check: Check, *, deadline: float) -> None:
         """Nobody is sending it any more: both the time to begin and the time to be answered are over."""

@@ -1,6 +1,6 @@
 """Choosing whom to call next: a verdict on each contact that is due, until one may be dialed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from services.campaigns import events
 from services.campaigns.domain import contactability
 from services.campaigns.domain.campaigns import Campaign
 from services.campaigns.domain.contactability import Decision, Rules, Verdict
-from services.campaigns.domain.contacts import Contact, Settlement, Status
+from services.campaigns.domain.contacts import Contact, Settlement, Status, budget
 from services.campaigns.domain.dialing_policies import Gate
 from services.campaigns.operations.following import SCHEMA
 from services.campaigns.store import contacts, gates, verdicts
@@ -74,7 +74,7 @@ async def _first_dialable(
     for contact in due:
         # It may have fallen due in the moment since the clock was read.
         now = max(locked.now, contact.next_attempt_at or locked.now)
-        verdict = contactability.contactability(facts[contact.id], rules, now=now)
+        verdict = contactability.contactability(facts[contact.id], _rules_for(contact, rules), now=now)
         if verdict.decision is Decision.WAIT:
             waiting.append((contact, verdict))
             continue
@@ -88,6 +88,12 @@ async def _first_dialable(
     if waiting:
         await verdicts.postpone(conn, waiting)
     return chosen
+
+
+def _rules_for(contact: Contact, rules: Rules) -> Rules:
+    if not contact.waits_for_callback:
+        return rules
+    return replace(rules, max_attempts=budget(contact, max_attempts=rules.max_attempts))
 
 
 async def _pass_over(conn: Connection, contact: Contact, verdict: Verdict) -> None:

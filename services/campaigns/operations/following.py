@@ -45,7 +45,8 @@ class Patience:
     stuck_seconds: float
     # For the report on a call that ended without telling who answered.
     report_seconds: float
-    # Until a call that `calls` does not know any more is taken for over: longer than any may last.
+    # Until a call that `calls` does not know any more is taken for over, beyond the longest time that its
+    # assistant sets.
     lost_seconds: float
 
     @property

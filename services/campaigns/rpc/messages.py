@@ -82,6 +82,7 @@ def contact(found: Contact) -> campaigns_pb2.Contact:
         row=found.row,
         time_zone=found.time_zone,
         wait_reason=found.wait_reason if found.status is Status.PENDING else "",
+        callback_at=timestamp(found.callback_at),
     )
 
 

@@ -57,7 +57,7 @@ async def list_after(
     rows = await conn.fetch(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason, time_zone, wait_reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason, callback_at, callback_dialed
           FROM campaigns.contacts
          WHERE campaign_id = $1 AND position > $2 AND ($3::text IS NULL OR status = $3)
          ORDER BY position
@@ -76,10 +76,10 @@ async def list_waiting(conn: Connection, campaign_id: UUID, *, after: int, limit
     rows = await conn.fetch(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason, time_zone, wait_reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason, callback_at, callback_dialed
           FROM campaigns.contacts
          WHERE campaign_id = $1 AND position > $2 AND status = 'PENDING' AND attempts > 0
-           AND next_attempt_at IS NOT NULL
+           AND next_attempt_at IS NOT NULL AND callback_at IS NULL
          ORDER BY position
          LIMIT $3
         """,
@@ -91,13 +91,14 @@ async def list_waiting(conn: Connection, campaign_id: UUID, *, after: int, limit
 
 
 async def list_due(conn: Connection, campaign_id: UUID, *, limit: int) -> list[Contact]:
-    """The next ones to call, locked: those never called in their order, then others as they fall due."""
-    rows = await conn.fetch(
+    """The next ones to call, locked: those who asked to be called now, those never called in their order,
+    then others as they fall due."""
+    asked = await conn.fetch(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason, time_zone, wait_reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason, callback_at, callback_dialed
           FROM campaigns.contacts
-         WHERE campaign_id = $1 AND status = 'PENDING'
+         WHERE campaign_id = $1 AND status = 'PENDING' AND callback_at IS NOT NULL
            AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
          ORDER BY next_attempt_at NULLS FIRST, position
          LIMIT $2
@@ -106,14 +107,28 @@ async def list_due(conn: Connection, campaign_id: UUID, *, limit: int) -> list[C
         campaign_id,
         limit,
     )
-    return [_contact(row) for row in rows]
+    others = await conn.fetch(
+        """
+        SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason, callback_at, callback_dialed
+          FROM campaigns.contacts
+         WHERE campaign_id = $1 AND status = 'PENDING' AND callback_at IS NULL
+           AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
+         ORDER BY next_attempt_at NULLS FIRST, position
+         LIMIT $2
+           FOR UPDATE SKIP LOCKED
+        """,
+        campaign_id,
+        limit - len(asked),
+    )
+    return [_contact(row) for row in (*asked, *others)]
 
 
 async def lock(conn: Connection, contact_id: UUID) -> Contact:
     row = await conn.fetchrow(
         """
         SELECT id, org_id, campaign_id, position, row, name, business_name, phone, status, attempts,
-               attempt_id, next_attempt_at, reason, time_zone, wait_reason
+               attempt_id, next_attempt_at, reason, time_zone, wait_reason, callback_at, callback_dialed
           FROM campaigns.contacts
          WHERE id = $1
            FOR NO KEY UPDATE
@@ -128,7 +143,7 @@ async def begin_attempt(conn: Connection, contact_id: UUID, *, attempt_id: UUID)
         """
         UPDATE campaigns.contacts
            SET status = 'ACTIVE', attempts = attempts + 1, attempt_id = $2, next_attempt_at = NULL,
-               wait_reason = '', updated_at = now()
+               callback_dialed = callback_at IS NOT NULL, wait_reason = '', updated_at = now()
          WHERE id = $1
         """,
         contact_id,
@@ -142,7 +157,8 @@ async def settle(conn: Connection, contact_id: UUID, settlement: Settlement) -> 
         UPDATE campaigns.contacts
            SET status = $2, reason = $3, attempts = $4, attempt_id = NULL, wait_reason = '',
                updated_at = now(),
-               next_attempt_at = clock_timestamp() + make_interval(secs => nullif($5::double precision, 0))
+               next_attempt_at = clock_timestamp() + make_interval(secs => nullif($5::double precision, 0)),
+               callback_at = CASE WHEN $6 THEN callback_at END, callback_dialed = false
          WHERE id = $1
         """,
         contact_id,
@@ -150,6 +166,7 @@ async def settle(conn: Connection, contact_id: UUID, settlement: Settlement) -> 
         settlement.reason,
         settlement.attempts,
         settlement.retry_in_seconds,
+        settlement.callback,
     )
 
 

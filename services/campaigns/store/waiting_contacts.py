@@ -11,7 +11,7 @@ async def set_due(conn: Connection, due: Mapping[UUID, datetime]) -> None:
     await conn.execute(
         """
         UPDATE campaigns.contacts AS contact
-           SET next_attempt_at = due.at, updated_at = now()
+           SET next_attempt_at = due.at, wait_reason = '', updated_at = now()
           FROM unnest($1::uuid[], $2::timestamptz[]) AS due (id, at)
          WHERE contact.id = due.id AND contact.status = 'PENDING'
         """,
@@ -25,7 +25,7 @@ async def finish(conn: Connection, contact_ids: Sequence[UUID]) -> None:
     await conn.execute(
         """
         UPDATE campaigns.contacts
-           SET status = 'DONE', next_attempt_at = NULL, updated_at = now()
+           SET status = 'DONE', next_attempt_at = NULL, wait_reason = '', updated_at = now()
          WHERE id = ANY($1::uuid[]) AND status = 'PENDING'
         """,
         list(contact_ids),

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 from callplane.campaigns.v2 import consents_pb2, consents_pb2_grpc, dialing_pb2, dialing_pb2_grpc
-from tests.integration.campaigns.harness import FIRST_PHONE, Service
+from tests.integration.campaigns.harness import FIRST_PHONE, ORG, Service
 
 Decision = dialing_pb2.Verdict.Decision
 
@@ -34,14 +35,16 @@ async def consent(service: Service, number: int, **fields: Any) -> consents_pb2.
     return await consents(service).RecordConsent(request, metadata=service.metadata())
 
 
-async def kill(service: Service, *, engaged: bool, campaign_id: str = "") -> dialing_pb2.KillSwitch:
+async def kill(
+    service: Service, *, engaged: bool, campaign_id: str = "", org_id: UUID = ORG
+) -> dialing_pb2.KillSwitch:
     if campaign_id:
         own = dialing_pb2.SetCampaignKillSwitchRequest(
             campaign_id=campaign_id, engaged=engaged, reason="complaints"
         )
-        return await dialing(service).SetCampaignKillSwitch(own, metadata=service.metadata())
+        return await dialing(service).SetCampaignKillSwitch(own, metadata=service.metadata(org_id))
     request = dialing_pb2.SetKillSwitchRequest(engaged=engaged, reason="complaints")
-    return await dialing(service).SetKillSwitch(request, metadata=service.metadata())
+    return await dialing(service).SetKillSwitch(request, metadata=service.metadata(org_id))
 
 
 async def verdicts(service: Service, campaign_id: str, **fields: Any) -> list[dialing_pb2.Verdict]:

@@ -4,7 +4,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -217,8 +218,10 @@ class FakeCalls(
         self.calls[call_id].status = "IN_PROGRESS"
         await self.tell("callplane.call.started.v1", self.calls[call_id])
 
-    async def end(self, call_id: str, *, tell: bool = True) -> None:
+    async def end(self, call_id: str, *, tell: bool = True, outcome: str = "") -> None:
+        """With the outcome of its script, or with this one."""
         call = self.calls[call_id]
+        call.script = replace(call.script, outcome=outcome or call.script.outcome)
         call.status = call.script.status
         self.active.discard(call_id)
         if not call.script.outcome_with_report:
@@ -240,6 +243,16 @@ class FakeCalls(
             call.facts["success_evaluation"] = call.script.success
         if tell:
             await self.tell("callplane.call.reported.v1", call)
+
+    async def ask_to_call_back(self, call_id: str, *, at: datetime) -> None:
+        """The person on the phone wants to be called again then."""
+        call = self.calls[call_id]
+        wish = events_pb2.CallbackRequested(
+            lead=events_pb2.LeadSnapshot(id=str(uuid4()), call_id=call_id),
+            campaign_id=call.request.campaign_id,
+        )
+        wish.call_back_at.FromDatetime(at)
+        await self.log.append("callplane.callback.requested.v1", wish.lead.id, call.org_id, wish)
 
     async def tell(self, event_type: str, call: FakeCall) -> None:
         snapshot = events_pb2.CallSnapshot(

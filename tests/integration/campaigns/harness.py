@@ -134,33 +134,33 @@ class Service:
             import_requests(campaign_id, pieces, region=region), metadata=self.metadata(org_id), timeout=60
         )
 
-    async def start(self, campaign_id: str) -> campaigns_pb2.Campaign:
+    async def start(self, campaign_id: str, *, org_id: UUID = ORG) -> campaigns_pb2.Campaign:
         request = campaigns_pb2.StartCampaignRequest(id=campaign_id)
-        return await self.campaigns.StartCampaign(request, metadata=self.metadata())
+        return await self.campaigns.StartCampaign(request, metadata=self.metadata(org_id))
 
-    async def pause(self, campaign_id: str) -> campaigns_pb2.Campaign:
+    async def pause(self, campaign_id: str, *, org_id: UUID = ORG) -> campaigns_pb2.Campaign:
         request = campaigns_pb2.PauseCampaignRequest(id=campaign_id)
-        return await self.campaigns.PauseCampaign(request, metadata=self.metadata())
+        return await self.campaigns.PauseCampaign(request, metadata=self.metadata(org_id))
 
-    async def resume(self, campaign_id: str) -> campaigns_pb2.Campaign:
+    async def resume(self, campaign_id: str, *, org_id: UUID = ORG) -> campaigns_pb2.Campaign:
         request = campaigns_pb2.ResumeCampaignRequest(id=campaign_id)
-        return await self.campaigns.ResumeCampaign(request, metadata=self.metadata())
+        return await self.campaigns.ResumeCampaign(request, metadata=self.metadata(org_id))
 
-    async def cancel(self, campaign_id: str) -> campaigns_pb2.Campaign:
+    async def cancel(self, campaign_id: str, *, org_id: UUID = ORG) -> campaigns_pb2.Campaign:
         request = campaigns_pb2.CancelCampaignRequest(id=campaign_id)
-        return await self.campaigns.CancelCampaign(request, metadata=self.metadata())
+        return await self.campaigns.CancelCampaign(request, metadata=self.metadata(org_id))
 
-    async def get(self, campaign_id: str) -> campaigns_pb2.Campaign:
+    async def get(self, campaign_id: str, *, org_id: UUID = ORG) -> campaigns_pb2.Campaign:
         request = campaigns_pb2.GetCampaignRequest(id=campaign_id)
-        return await self.campaigns.GetCampaign(request, metadata=self.metadata())
+        return await self.campaigns.GetCampaign(request, metadata=self.metadata(org_id))
 
-    async def update(self, campaign_id: str, **fields: Any) -> campaigns_pb2.Campaign:
+    async def update(self, campaign_id: str, *, org_id: UUID = ORG, **fields: Any) -> campaigns_pb2.Campaign:
         request = campaigns_pb2.UpdateCampaignRequest(id=campaign_id, **fields)
-        return await self.campaigns.UpdateCampaign(request, metadata=self.metadata())
+        return await self.campaigns.UpdateCampaign(request, metadata=self.metadata(org_id))
 
-    async def delete(self, campaign_id: str) -> None:
+    async def delete(self, campaign_id: str, *, org_id: UUID = ORG) -> None:
         request = campaigns_pb2.DeleteCampaignRequest(id=campaign_id)
-        await self.campaigns.DeleteCampaign(request, metadata=self.metadata())
+        await self.campaigns.DeleteCampaign(request, metadata=self.metadata(org_id))
 
     async def add_contacts(self, campaign_id: str, *phones: str) -> contacts_pb2.AddContactsResponse:
         new = [contacts_pb2.NewContact(name=f"Added {n}", phone=phone) for n, phone in enumerate(phones)]

@@ -3,6 +3,7 @@ be done when it failed, deletion."""
 
 from collections import Counter
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -294,6 +295,40 @@ async def test_a_campaign_waits_for_a_quiet_line(service: Service) -> None:
 
     await service.until(lambda: len(service.calls.requests) == 3)
     assert (await service.update(quiet.id, line_quiet=False)).line_quiet is False
+
+
+async def test_who_asks_for_it_is_called_back_at_that_time_before_anybody_else(service: Service) -> None:
+    """CA-9: beyond the budget of attempts, ahead of contacts who were never called, once."""
+    service.calls.script = lambda _: Script(seconds=None)
+    campaign = await service.campaign(contacts=3, cap=1, max_attempts=1)
+    await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.active) == 1)
+    [first] = service.calls.calls
+    wanted_at = datetime.now(UTC) + timedelta(seconds=1)
+    await service.calls.ask_to_call_back(first, at=wanted_at)
+    await service.calls.end(first)
+    await service.until(lambda: len(service.calls.requests) == 2)
+    waiting = (await service.contacts(campaign.id))[0]
+    assert (campaigns_pb2.Contact.PENDING, "CALLBACK") == (waiting.status, waiting.reason)
+    assert abs(waiting.callback_at.ToDatetime(tzinfo=UTC) - wanted_at) < timedelta(milliseconds=1)
+
+    async def due() -> bool:
+        return datetime.now(UTC) > wanted_at
+
+    await eventually(due)
+    # The line of the second contact is free after that time: the third has to wait.
+    await service.calls.end(service.calls.requests[1])
+    await service.until(lambda: len(service.calls.requests) == 3)
+    called_back = service.calls.calls[service.calls.requests[2]]
+    assert waiting.id == called_back.request.contact_id
+    await service.calls.end(called_back.call_id)
+    await service.until(lambda: len(service.calls.requests) == 4)
+    await service.calls.end(service.calls.requests[3])
+
+    await service.until_status(campaign.id, "COMPLETED")
+    contacts = await service.contacts(campaign.id)
+    assert [("HUMAN", 2), ("HUMAN", 1), ("HUMAN", 1)] == [(one.reason, one.attempts) for one in contacts]
+    assert not any(one.HasField("callback_at") for one in contacts)
 
 
 async def _wrong_status(call: Awaitable[Any], status: str, words: str) -> None:

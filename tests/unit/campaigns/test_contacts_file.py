@@ -61,6 +61,7 @@ def test_the_same_contact_in_many_forms(data: str) -> None:
         ("Ann,A,411", "phone", "is a short number"),
         ("Ann,A,", "phone", "is empty"),
         ("Ann,A,1.5145550101E+10", "phone", "spreadsheet"),
+        ('Ann,A,"=""+15145550101"""', "phone", "formula"),
         (",A,+15145550101", "name", "is empty"),
         (f"{'x' * 201},A,+15145550101", "name", "longer than 200"),
         ("A\0nn,A,+15145550101", "name", "NUL"),
@@ -69,6 +70,7 @@ def test_the_same_contact_in_many_forms(data: str) -> None:
     ],
 )
 def test_a_bad_row_is_told_with_line_field_and_remedy(row: str, field: str, words: str) -> None:
+    """CA-1: nothing is dropped silently."""
     file = read(f"{HEADER}Bob,B,+15145550199\n{row}\nCat,C,+15145550198\n")
 
     assert ["Bob", "Cat"] == [one.name for one in file.contacts]

@@ -17,7 +17,7 @@ from services.campaigns.domain.campaigns import (
     check,
     progressed,
 )
-from services.campaigns.domain.contacts import Contact, Settlement, settle
+from services.campaigns.domain.contacts import Contact, Settlement, budget, settle
 from services.campaigns.domain.contacts import Status as ContactStatus
 from services.campaigns.domain.export import ExportRow, encoded
 from services.campaigns.domain.pace import Pace
@@ -121,6 +121,26 @@ def test_an_outcome_that_matters_is_waited_for_but_not_for_ever() -> None:
     decided = settled(contact, attempt, patient=False)
     assert decided is not None
     assert ContactStatus.DONE is decided.status
+
+
+@pytest.mark.parametrize("outcome", ["HUMAN", "NO_ANSWER", ""])
+def test_a_wish_to_be_called_back_stands_above_outcome_and_budget(outcome: str) -> None:
+    """CA-9: until the call that was asked for was made."""
+    wanted_at = NOW + timedelta(hours=3)
+    contact = replace(CONTACT, status=ContactStatus.ACTIVE, attempts=2, attempt_id=ID, callback_at=wanted_at)
+    attempt = intent(**ENDED, outcome=outcome)
+
+    assert Settlement(ContactStatus.PENDING, "CALLBACK", 2, retry_in_seconds=10800, callback=True) == settled(
+        contact, attempt, patient=True
+    )
+    assert 3 == budget(contact, max_attempts=2)
+    dialed = replace(contact, callback_dialed=True, attempts=3)
+    over = settled(dialed, attempt, patient=False)
+    assert over is not None
+    assert (ContactStatus.DONE, False) == (over.status, over.callback)
+    not_made = intent(state=State.REFUSED, reason="NO_LINE_FREE", counts=False)
+    again = settled(dialed, not_made, patient=True)
+    assert Settlement(ContactStatus.PENDING, "", 2, retry_in_seconds=0, callback=True) == again
 
 
 def test_an_open_attempt_settles_nothing() -> None:
