@@ -188,6 +188,39 @@ async def test_a_change_made_at_the_provider_is_not_overwritten_silently(service
     assert not (await drift(service, created.id)).drifted
 
 
+async def test_two_changes_at_one_moment_do_not_meet_at_the_provider(service: Service) -> None:
+    """AS-4: one change is on its way at a time; the other one hears so and changes nothing."""
+    created = await service.assistant()
+    refusals = []
+
+    async def meanwhile() -> None:
+        refusals.append(await refused(update(service, created.id, config={"firstMessage": "Second"})))
+        refusals.append(await refused(rollback(service, created.id, 7)))
+
+    service.calls.assistant_told = meanwhile
+    first = await update(service, created.id, config={"firstMessage": "First"})
+
+    assert (grpc.StatusCode.ABORTED, "ASSISTANT_BEING_CHANGED") == (refusals[0].code, refusals[0].reason)
+    assert "ASSISTANT_VERSION_NOT_FOUND" == refusals[1].reason
+    assert ("First", 2) == (to_dict(first.config)["firstMessage"], first.version)
+    assert 1 == len(service.calls.assistant_writes)
+    second = await update(service, created.id, config={"firstMessage": "Second"})
+    assert ("Second", 3) == (to_dict(second.config)["firstMessage"], second.version)
+
+
+async def test_a_repeated_clone_makes_one_assistant(service: Service) -> None:
+    """AS-3: under one idempotency key."""
+    quick = (await templates(service))["Quick Pitch"]
+    request = assistants_pb2.CloneAssistantRequest(id=quick.id, ephemeral=True)
+    metadata = service.metadata(key="clone once")
+
+    first = await service.assistants.CloneAssistant(request, metadata=metadata)
+    again = await service.assistants.CloneAssistant(request, metadata=metadata)
+
+    assert first == again
+    assert (True, "Quick Pitch", 1) == (first.ephemeral, first.name, len(service.calls.assistants))
+
+
 async def test_a_name_of_the_directorys_own_is_no_drift_and_stays_its_own(service: Service) -> None:
     """AS-2, AS-4: an import may be called otherwise here; only a change of name reaches the provider."""
     service.calls.add_assistant("va-1", name="Theirs", firstMessage="Hi")

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
+import grpc.aio
 import pytest
 
 from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2, settings_pb2, settings_pb2_grpc
@@ -232,8 +233,12 @@ async def test_usage_tells_versions_apart_and_organizations_too(service: Service
 
 async def watched(service: Service, campaign_id: str) -> AsyncGenerator[campaigns_pb2.CampaignProgress]:
     request = campaigns_pb2.WatchCampaignRequest(id=campaign_id)
-    async for progress in service.campaigns.WatchCampaign(request, metadata=service.metadata(), timeout=20):
-        yield progress
+    call = service.campaigns.WatchCampaign(request, metadata=service.metadata(), timeout=20)
+    try:
+        async for progress in call:
+            yield progress
+    finally:
+        call.cancel()
 
 
 async def test_progress_is_told_until_the_campaign_is_over(start_service: StartService) -> None:
@@ -260,6 +265,17 @@ async def test_progress_is_told_until_the_campaign_is_over(start_service: StartS
         assert (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS") == (refusal.code, refusal.reason)
         for stream in open_streams:
             await stream.aclose()
+
+        async def admitted() -> bool:
+            stream = watched(service, waiting.id)
+            try:
+                return (await anext(stream)).campaign_id == waiting.id
+            except grpc.aio.AioRpcError:
+                return False
+            finally:
+                await stream.aclose()
+
+        await service.eventually(admitted)
 
 
 async def test_settings_are_kept_per_organization_and_guarded(service: Service) -> None:
