@@ -6,6 +6,7 @@ breaks a rule for certain is refused here; the provider has the last word.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -167,9 +168,9 @@ _SCHEMAS: Final = frozenset({"parameters", "schema", "properties"})
 
 def violations(config: Mapping[str, Any]) -> list[FieldViolation]:
     """Everything that is wrong, up to 50; `None` for a field that is to be taken away is fine."""
-    too_large = _size_breach(config)
-    if too_large:
-        return [FieldViolation("config", too_large)]
+    breach = _size_breach(config) or _text_breach(config)
+    if breach:
+        return [FieldViolation("config", breach)]
     found = [*_fields(config), *_secrets("config", config, headers=False)]
     return found[:_VIOLATIONS_MAX]
 
@@ -180,6 +181,20 @@ def _size_breach(config: Mapping[str, Any]) -> str | None:
     if len(json.dumps(config, ensure_ascii=False).encode()) > _BYTES_MAX:
         return f"must be at most {_BYTES_MAX} bytes of JSON"
     return None
+
+
+def _text_breach(value: Any) -> str | None:
+    """What no JSON document of ours could hold."""
+    if isinstance(value, str):
+        return "must not have the character U+0000" if "\0" in value else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "must have finite numbers only"
+    parts: list[Any] = []
+    if isinstance(value, Mapping):
+        parts = [*value, *value.values()]
+    elif isinstance(value, list):
+        parts = value
+    return next((breach for part in parts if (breach := _text_breach(part))), None)
 
 
 def _depth(value: Any) -> int:

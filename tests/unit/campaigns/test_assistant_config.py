@@ -65,6 +65,10 @@ def test_what_the_provider_takes_is_taken(config: dict[str, Any]) -> None:
         ({"voicemailDetection": {"provider": "nobody"}}, "config.voicemailDetection"),
         ({"hooks": {}}, "config.hooks"),
         ({"metadata": {"x": "y" * 300_000}}, "config"),
+        ({"metadata": {"x": ["a\0b"]}}, "config"),
+        ({"metadata": {"\0": 1}}, "config"),
+        ({"maxDurationSeconds": float("nan")}, "config"),
+        ({"metadata": {"x": float("inf")}}, "config"),
     ],
 )  # fmt: skip
 def test_what_breaks_a_rule_is_named(config: dict[str, Any], field: str) -> None:
