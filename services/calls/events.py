@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from callplane.events.v1 import events_pb2
 from libs.outbox import NewEvent
 from services.calls.domain.call import Call, Priority
+from services.calls.domain.ended_reasons import failed_by_infrastructure
 from services.calls.domain.leads import Lead
 
 SCHEMA: Final = "calls"
@@ -108,7 +109,8 @@ def _snapshot(call: Call) -> events_pb2.CallSnapshot:
         provider_assistant_id=call.provider_assistant_id,
         priority=call.priority.value if call.priority else "",
         phone_number_id=call.phone_number_id,
-        placement_infrastructure=call.placement_infrastructure,
+        placement_infrastructure=call.placement_infrastructure
+        or failed_by_infrastructure(call.status, call.ended_reason),
     )
 
 

@@ -63,6 +63,13 @@ _OUTCOMES: Final = {
 # Kinds that say themselves who answered; in all others a person who was heard was there.
 _CERTAIN: Final = frozenset({EndKind.VOICEMAIL, EndKind.NO_ANSWER, EndKind.BUSY})
 
+# Faults of the provider, its suppliers or the carrier, whoever was called ...
+_INFRASTRUCTURE: Final = re.compile(
+    r"providerfault|vapifault|^pipeline-|^worker-|failed-to-connect|sip-5[0-9]{2}"
+)
+# ... but for those that the carrier tells of the number itself.
+_OF_THE_NUMBER: Final = re.compile(r"sip-4(0[0-4]|10|84|88)|unallocated|misdialed")
+
 _CAMEL_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -90,3 +97,13 @@ def outcome_of(kind: EndKind, *, spoke: bool, screened: bool = False) -> Outcome
     if screened and kind not in _CERTAIN:
         return Outcome.CALL_SCREENING
     return _OUTCOMES.get(kind, Outcome.UNKNOWN)
+
+
+def failed_by_infrastructure(status: Status, ended_reason: str) -> bool:
+    """Whether a call that came to nothing did so for a cause that lies with the provider or the carrier."""
+    reason = _CAMEL_HUMP.sub("-", ended_reason).lower()
+    return (
+        status is Status.FAILED
+        and _INFRASTRUCTURE.search(reason) is not None
+        and _OF_THE_NUMBER.search(reason) is None
+    )

@@ -9,6 +9,7 @@ from callplane.calls.v2 import calls_pb2, calls_pb2_grpc
 from libs.rpc import convert, pages, principal
 from services.calls.domain.call import Call
 from services.calls.domain.call_events import CallEvent
+from services.calls.domain.ended_reasons import failed_by_infrastructure
 from services.calls.domain.insights import insights_of
 from services.calls.domain.tools import ToolCall
 from services.calls.domain.transcript import Line
@@ -153,7 +154,9 @@ def call_message(call: Call) -> calls_pb2.Call:
         message.priority = calls_pb2.Call.Priority.Value(call.priority.value)
     if call.placement is not None:
         message.placement = calls_pb2.Placement.Result.Value(call.placement.value)
-        message.placement_infrastructure = call.placement_infrastructure
+        message.placement_infrastructure = call.placement_infrastructure or failed_by_infrastructure(
+            call.status, call.ended_reason
+        )
     if call.cost_breakdown is not None:
         message.cost_breakdown.CopyFrom(struct(call.cost_breakdown))
     if call.analysis is not None:

@@ -27,6 +27,9 @@ class State(StrEnum):
     ENDED = "ENDED"
 
 
+# Why an attempt ended that was made and that the provider or the carrier failed.
+INFRASTRUCTURE = "INFRASTRUCTURE"
+
 OPEN = frozenset({State.INTENT, State.PLACED, State.UNKNOWN})
 
 _RANKS = {"": 0, "QUEUED": 1, "RINGING": 2, "IN_PROGRESS": 3}
@@ -147,7 +150,14 @@ def after_news(attempt: Attempt, news: CallNews, *, now: datetime) -> Attempt:
         return _after_unplaced(attempt, news, now=now)
     known = replace(_completed(attempt, news), placed_at=attempt.placed_at or now)
     if known.call_status in TERMINAL:
-        return replace(known, state=State.ENDED, reason="", ended_at=known.ended_at or now)
+        # A call that was made and came to nothing through no fault of whoever was called.
+        broken = news.infrastructure and known.call_status == "FAILED"
+        return replace(
+            known,
+            state=State.ENDED,
+            reason=INFRASTRUCTURE if broken else "",
+            ended_at=known.ended_at or now,
+        )
     return replace(known, state=State.PLACED, reason="")
 
 

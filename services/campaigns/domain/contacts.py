@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from services.campaigns.domain.attempts import Attempt, State
+from services.campaigns.domain.attempts import INFRASTRUCTURE, Attempt, State
 from services.campaigns.domain.retries import History, RetryPolicy, retry_at
 
 
@@ -79,6 +79,12 @@ def budget(contact: Contact, *, max_attempts: int) -> int:
     return max(max_attempts, contact.attempts + 1) if contact.waits_for_callback else max_attempts
 
 
+# So often a call that the provider or the carrier failed uses up none of the contact's attempts; a number
+# that fails them every time is not called for ever. The first is made good after a minute, each further one
+# after four times as long.
+_FORGIVEN_MAX = 3
+_FORGIVEN_SECONDS = 60.0
+
 # No second try makes these better.
 _HOPELESS = frozenset({"INVALID_NUMBER"})
 
@@ -91,14 +97,16 @@ def settle(
     history: History,
     now: datetime,
     patient: bool,
+    broken_before: int = 0,
 ) -> Settlement | None:
     """None while the attempt is open, or while its outcome may still come and matters. `patient` False
-    decides without it: somebody who was perhaps reached is not called again."""
+    decides without it: somebody who was perhaps reached is not called again. `broken_before`: how many of the
+    contact's calls the provider or the carrier failed before."""
     if attempt.is_open:
         return None
-    if not attempt.counts:
-        attempts = max(contact.attempts - 1, 0)
-        return Settlement(Status.PENDING, "", attempts, retry_in_seconds=0, callback=contact.callback_dialed)
+    given_back = _given_back(contact, attempt, broken_before=broken_before)
+    if given_back is not None:
+        return given_back
     if contact.waits_for_callback:
         return _until_callback(contact, now=now)
     outcome = outcome_of(attempt)
@@ -109,6 +117,24 @@ def settle(
         delay_seconds = (due_at - now).total_seconds()
         return Settlement(Status.PENDING, outcome, contact.attempts, retry_in_seconds=delay_seconds)
     return Settlement(Status.DONE, attempt.reason or outcome, contact.attempts)
+
+
+def _given_back(contact: Contact, attempt: Attempt, *, broken_before: int) -> Settlement | None:
+    """If the attempt uses up none of the contact's."""
+    reason, delay_seconds = "", 0.0
+    if attempt.counts:
+        broken = attempt.reason == INFRASTRUCTURE and not contact.waits_for_callback
+        if not broken or broken_before >= _FORGIVEN_MAX:
+            return None
+        reason, delay_seconds = INFRASTRUCTURE, _FORGIVEN_SECONDS * 4**broken_before
+    attempts = max(contact.attempts - 1, 0)
+    return Settlement(
+        Status.PENDING,
+        reason,
+        attempts,
+        retry_in_seconds=delay_seconds,
+        callback=contact.callback_dialed,
+    )
 
 
 def _until_callback(contact: Contact, *, now: datetime) -> Settlement:

@@ -242,7 +242,6 @@ class Dialing:
             org_id=campaign.org_id,
             campaign_id=campaign.id,
             contact_id=contact.id,
-            number=contact.attempts + 1,
             batch_no=campaign.batch_no if campaign.mode is Mode.BATCH else 0,
             check_in_seconds=self._patience.intent_seconds,
         )

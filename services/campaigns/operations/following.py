@@ -179,6 +179,10 @@ async def _settle_contact(
     if contact.attempt_id != attempt.id:
         # Settled before; perhaps it is being called again.
         return False, False
+    broken_before = 0
+    if attempt.reason == attempt_domain.INFRASTRUCTURE:
+        # The attempt itself is saved after this.
+        broken_before = await attempts.count_by_reason(conn, contact.id, reason=attempt.reason)
     settlement = contact_domain.settle(
         contact,
         attempt,
@@ -186,6 +190,7 @@ async def _settle_contact(
         history=await retrying.history(conn, campaign.retry_policy, contact, attempt),
         now=now,
         patient=patient,
+        broken_before=broken_before,
     )
     if settlement is None:
         return False, True

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.pg import Connection
-from services.campaigns.domain.attempts import Attempt
+from services.campaigns.domain.attempts import INFRASTRUCTURE, Attempt
 from services.campaigns.domain.campaigns import Campaign
 from services.campaigns.domain.contacts import Contact, outcome_of
 from services.campaigns.domain.recipient_zones import zones_of
@@ -58,7 +58,7 @@ def _history(rule: RetryRule | None, contact: Contact, last: Attempt, earlier: S
     looks_at_the_clock = rule is not None and bool(rule.dayparts or rule.another_daypart)
     return History(
         attempts=contact.attempts,
-        ended_so=1 + sum(outcome_of(one) == outcome for one in earlier),
+        ended_so=1 + sum(outcome_of(one) == outcome for one in earlier if one.reason != INFRASTRUCTURE),
         called_at=last.placed_at or last.created_at,
         zones=zones_of(contact.phone, time_zone=contact.time_zone) if looks_at_the_clock else (),
     )

@@ -20,20 +20,21 @@ async def insert_intent(
     org_id: UUID,
     campaign_id: UUID,
     contact_id: UUID,
-    number: int,
     batch_no: int,
     check_in_seconds: float,
 ) -> UUID:
     attempt_id: UUID = await conn.fetchval(
         """
         INSERT INTO campaigns.attempts (org_id, campaign_id, contact_id, number, batch_no, state, check_at)
-        VALUES ($1, $2, $3, $4, $5, 'INTENT', clock_timestamp() + make_interval(secs => $6))
+        SELECT $1, $2, $3, coalesce(max(number), 0) + 1, $4, 'INTENT',
+               clock_timestamp() + make_interval(secs => $5)
+          FROM campaigns.attempts
+         WHERE contact_id = $3 AND counts
         RETURNING id
         """,
         org_id,
         campaign_id,
         contact_id,
-        number,
         batch_no,
         check_in_seconds,
     )
@@ -61,6 +62,16 @@ async def lock(conn: Connection, attempt_id: UUID) -> Attempt:
         attempt_id,
     )
     return _attempt(existing(row))
+
+
+async def count_by_reason(conn: Connection, contact_id: UUID, *, reason: str) -> int:
+    """Of those that used up one of the contact's attempts, or would have."""
+    count: int = await conn.fetchval(
+        "SELECT count(*) FROM campaigns.attempts WHERE contact_id = $1 AND counts AND reason = $2",
+        contact_id,
+        reason,
+    )
+    return count
 
 
 async def is_untouched(conn: Connection, attempt_id: UUID, *, check_in_seconds: float) -> bool:

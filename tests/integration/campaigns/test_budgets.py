@@ -241,3 +241,32 @@ async def test_a_preflight_tells_who_would_not_be_called_and_changes_nothing(ser
     assert (50, 190) == (done.stats.attempts, done.stats.skipped)
     answer = await refused(preflight())
     assert ("CAMPAIGN_WRONG_STATUS", grpc.StatusCode.FAILED_PRECONDITION) == (answer.reason, answer.code)
+
+
+async def test_a_call_that_the_carrier_failed_is_made_again_and_uses_up_no_attempt(service: Service) -> None:
+    """CA-4, V13: placed, and then failed by the carrier; the contact has its one attempt still."""
+    service.calls.script = lambda _: Script(seconds=None, status="FAILED", outcome="FAILED")
+    campaign = await service.campaign(contacts=1, max_attempts=1)
+    await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.active) == 1)
+    [call_id] = service.calls.calls
+    service.calls.calls[call_id].facts["placement_infrastructure"] = True
+    await service.calls.end(call_id)
+
+    async def forgiven() -> campaigns_pb2.Contact | None:
+        [contact] = await service.contacts(campaign.id)
+        return contact if contact.reason == "INFRASTRUCTURE" else None
+
+    contact = await eventually(forgiven)
+    assert contact is not None
+    assert (campaigns_pb2.Contact.PENDING, 0) == (contact.status, contact.attempts)
+
+    # As if the minute were over.
+    service.calls.script = lambda _: Script()
+    await service.database.execute("UPDATE campaigns.contacts SET next_attempt_at = now()")
+    await service.update(campaign.id, cap=2)
+    await service.until_status(campaign.id, "COMPLETED")
+
+    [contact] = await service.contacts(campaign.id)
+    assert ("HUMAN", 1) == (contact.reason, contact.attempts)
+    assert [2, 1] == [one.number for one in await service.attempts(campaign.id)]

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.calls.domain.call import Outcome, Status
-from services.calls.domain.ended_reasons import EndKind, kind_of, outcome_of, status_of
+from services.calls.domain.ended_reasons import (
+    EndKind,
+    failed_by_infrastructure,
+    kind_of,
+    outcome_of,
+    status_of,
+)
 
 LIST = Path(__file__).parents[3] / "../shared/providers/vapi/ended_reasons.json"
 
@@ -103,3 +109,24 @@ def test_every_reason_of_the_providers_list() -> None:
     }
 
     assert {} == wrong
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("call.in-progress.error-providerfault-outbound-sip-503-service-unavailable", True),
+        ("call.in-progress.error-vapifault-worker-died", True),
+        ("call.in-progress.error-sip-outbound-call-failed-to-connect", True),
+        ("twilio-failed-to-connect-call", True),
+        ("pipeline-error-openai-llm-failed", True),
+        # What a carrier tells of the number.
+        ("call.in-progress.error-providerfault-outbound-sip-403-forbidden", False),
+        ("call.in-progress.error-sip-outbound-unallocated-number", False),
+        ("customer-did-not-answer", False),
+        ("", False),
+    ],
+)
+def test_some_failures_are_nobodys_fault_who_was_called(reason: str, expected: bool) -> None:
+    """CA-4: a call that the provider or the carrier failed uses up no attempt."""
+    assert expected is failed_by_infrastructure(Status.FAILED, reason)
+    assert not failed_by_infrastructure(Status.ENDED, reason)

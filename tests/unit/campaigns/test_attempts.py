@@ -151,3 +151,16 @@ def test_an_unknown_answer_about_a_call_that_was_given_up_ends_the_attempt() -> 
     refused = after_placement(heard, answer(Result.UNKNOWN, reason="NOT_FOUND", news=NEVER_MADE), now=NOW)
 
     assert (State.REFUSED, "NOT_PLACED", True) == (refused.state, refused.reason, refused.counts)
+
+
+@pytest.mark.parametrize(
+    ("status", "infrastructure", "reason"),
+    [("FAILED", True, "INFRASTRUCTURE"), ("FAILED", False, ""), ("ENDED", True, "")],
+)
+def test_a_call_that_was_made_tells_whether_the_carrier_failed_it(
+    status: str, infrastructure: bool, reason: str
+) -> None:
+    news = CallNews(status=status, placed=True, infrastructure=infrastructure)
+    ended = after_news(intent(state=State.PLACED), news, now=NOW)
+
+    assert (State.ENDED, True, reason) == (ended.state, ended.counts, ended.reason)

@@ -237,3 +237,34 @@ def test_no_cell_of_the_export_is_a_formula(text: str) -> None:
 
     assert 5 == line.count("'" + text)
     assert ",+15145550101," in line
+
+
+@pytest.mark.parametrize(
+    ("broken_before", "status", "attempts", "delay"),
+    [
+        (0, ContactStatus.PENDING, 0, 60.0),
+        (1, ContactStatus.PENDING, 0, 240.0),
+        (2, ContactStatus.PENDING, 0, 960.0),
+        # A number that fails the carrier every time is not called for ever.
+        (3, ContactStatus.DONE, 1, None),
+    ],
+)
+def test_a_call_that_the_carrier_failed_uses_up_no_attempt_but_not_for_ever(
+    broken_before: int, status: ContactStatus, attempts: int, delay: float | None
+) -> None:
+    """CA-4: infrastructure failures use no attempt."""
+    contact = replace(CONTACT, status=ContactStatus.ACTIVE, attempts=1, attempt_id=ID)
+    broken = {"state": State.ENDED, "call_status": "FAILED", "reason": "INFRASTRUCTURE", "placed_at": NOW}
+
+    found = settle(
+        contact,
+        intent(**broken),
+        policy=RetryPolicy(max_attempts=1, delay_seconds=5),
+        history=History(attempts=1, ended_so=1, called_at=NOW, zones=()),
+        now=NOW,
+        patient=True,
+        broken_before=broken_before,
+    )
+
+    assert found is not None
+    assert (status, attempts, delay) == (found.status, found.attempts, found.retry_in_seconds)
