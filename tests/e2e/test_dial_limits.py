@@ -1,6 +1,5 @@
-"""Caps, batches and the provider's own limits, as the sandbox's record has them."""
+"""Caps and the provider's own limits, as the sandbox's record has them."""
 
-import itertools
 from datetime import datetime
 
 from tests.support.stack import Stack
@@ -19,24 +18,6 @@ async def spans(stack: Stack, campaign_id: str) -> list[tuple[datetime, datetime
     """Begin and end of each call, in the order of their beginnings."""
     dials = await stack.dials(campaign_id)
     return sorted((moment(dial["createdAt"]), moment(dial["endedAt"])) for dial in dials)
-
-
-async def test_no_call_of_a_batch_begins_before_the_last_one_of_the_batch_before_is_over(
-    stack: Stack,
-) -> None:
-    """CA-2: strict batches, by the provider's record."""
-    cap, contacts = 4, 12
-    await stack.sandbox.post("/sandbox/settings", FAST)
-    campaign = await stack.campaign(name="batches", contacts=contacts, cap=cap, mode="BATCH", **ONCE)
-
-    await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
-    await stack.completed(campaign["id"])
-
-    found = await spans(stack, campaign["id"])
-    batches = [found[first : first + cap] for first in range(0, contacts, cap)]
-    assert [cap] * 3 == [len(batch) for batch in batches]
-    for batch, following in itertools.pairwise(batches):
-        assert max(ended for _, ended in batch) <= min(began for began, _ in following)
 
 
 async def test_a_cap_that_is_lowered_admits_no_call_until_fewer_are_up(stack: Stack) -> None:

@@ -5,6 +5,7 @@ intent that a crash left behind is sent again with the same id, which `calls` re
 twice.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Protocol
 from uuid import UUID
 
 from libs import failpoints, telemetry
+from libs.errors import Kind, ServiceError
 from libs.pg import Connection, Pool, transaction
 from services.campaigns.domain.attempts import CallNews, Placement, Result
 from services.campaigns.domain.campaigns import Campaign, Mode
@@ -30,6 +32,9 @@ from services.campaigns.store import attempts, budgets, campaigns, contacts, dia
 failpoints.register("dial.before_intent", "dial.before_post", "dial.after_post", "dial.after_commit")
 
 _log = telemetry.logger(__name__)
+
+# Between requests with the same id while `calls` is away.
+_AGAIN_SECONDS = 0.4
 
 
 class Calls(Protocol):
@@ -186,12 +191,31 @@ class Dialing:
             if self._monotonic() >= intent.deadline:
                 _log.warning("dial too late", attempt_id=str(dial.attempt_id))
                 return False
-            placement = await self._calls.place(dial)
+            placement = await self._answer(intent)
             await failpoints.hit("dial.after_post")
             async with transaction(self._pool) as conn:
                 await following.apply_placement(conn, dial.attempt_id, placement, patience=self._patience)
             await failpoints.hit("dial.after_commit")
             return placement.result is Result.REFUSED
+
+    async def _answer(self, intent: Intent) -> Placement:
+        """Asks until there is an answer: a restart of `calls` takes seconds, and an intent without an answer
+        keeps its slot for longer than that."""
+        while True:
+            try:
+                return await self._calls.place(intent.dial)
+            except ServiceError as exc:
+                if exc.kind is not Kind.UNAVAILABLE or not await self._may_ask_again(intent):
+                    raise
+
+    async def _may_ask_again(self, intent: Intent) -> bool:
+        """After a moment, while there is time to begin. An intent that is not wanted any more cannot be given
+        back here, because its call may have been made; that is found out later."""
+        await asyncio.sleep(_AGAIN_SECONDS)
+        if self._monotonic() >= intent.deadline:
+            return False
+        async with transaction(self._pool) as conn:
+            return await dials.is_wanted(conn, intent.dial.attempt_id)
 
     async def _is_forbidden_by_now(self, dial: Dial) -> bool:
         """What was decided a moment ago may have been forbidden since; then it is given back, unless somebody

@@ -249,6 +249,19 @@ async def test_calls_that_was_away_is_called_again_as_soon_as_it_is_back(start_s
         assert 16 == len(service.calls.calls)
 
 
+async def test_a_restart_of_calls_keeps_no_slot_waiting(service: Service) -> None:
+    """The same requests go out again as soon as it is back, long before their intents are looked after."""
+    # The channel tries each of four requests three times.
+    service.calls.fail_before = [FakeTrouble() for _ in range(12)]
+    campaign = await service.campaign(contacts=4, cap=4)
+    await service.start(campaign.id)
+
+    await service.until_status(campaign.id, "COMPLETED", within_seconds=8)
+
+    assert 4 == len(service.calls.calls)
+    assert 4 == len(await service.attempts(campaign.id))
+
+
 async def test_a_number_whose_account_does_not_answer_holds_up_no_other(service: Service) -> None:
     """V4: more calls wait for an answer there than may be on their way at once."""
     answering = service.calls.hanging["hanging"] = asyncio.Event()
