@@ -150,7 +150,8 @@ async def test_a_refused_dial_is_tried_again_without_using_an_attempt(stack: Sta
         done = await stack.completed(campaign["id"])
     finally:
         await stack.sandbox.client.delete("/sandbox/faults")
-        [account] = await stack.api.every("/v2/providerAccounts", "providerAccounts")
+        accounts = await stack.api.every("/v2/providerAccounts", "providerAccounts")
+        [account] = [one for one in accounts if one["name"] == "Sandbox"]
         quick = await stack.http.patch(f"/v2/providerAccounts/{account['id']}", json={"callsPerSecondMax": 0})
 
     assert 3 == len({dial["customer"] for dial in await stack.dials(campaign["id"])})

@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCallEvent:
-    """`json` is the payload written out, where it is at hand."""
+    """`json` is the payload written out, where it is at hand; then `payload` may hold less."""
 
     org_id: UUID
     call_id: UUID

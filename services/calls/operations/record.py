@@ -20,7 +20,7 @@ from services.calls.domain import facts, record, telling
 from services.calls.domain.call import Call, Direction, Status, TranscriptSource
 from services.calls.domain.call_events import NewCallEvent
 from services.calls.domain.ended_reasons import kind_of, status_of
-from services.calls.domain.messages import Message, Unreadable, read
+from services.calls.domain.messages import Message, Unreadable, read_told, whole
 from services.calls.domain.priority import Request, judge
 from services.calls.domain.redaction import NOTHING, Redaction, redacted_facts, redacted_telling
 from services.calls.domain.transcript import Telling, telling_of
@@ -99,7 +99,7 @@ def retell(
     if step.after.transcript_source is TranscriptSource.LIVE:
         spoken = {line.line_no for telling in tellings for line in telling.lines}
         step.after = replace(step.after, transcript_lines=len(spoken))
-    events_told = [_call_event(call.id, one) for one in told]
+    events_told = [replace(_call_event(call.id, one), payload=whole(one.message)) for one in told]
     return Retold(call=step.after, events=events_told, tellings=tellings, unreadable=unreadable)
 
 
@@ -193,7 +193,7 @@ def _read(
     told: list[_Told] = []
     unreadable: list[tuple[LedgerEntry, str]] = []
     for entry in entries:
-        message = read(entry.body)
+        message = read_told(entry.body)
         if isinstance(message, Unreadable):
             unreadable.append((entry, message.reason))
             continue

@@ -269,6 +269,11 @@ async def test_who_had_a_decision_on_record_is_withdrawn_and_may_come_again(serv
 
     await eventually(refused_once)
     await service.pause(campaign.id)
+
+    async def at_rest() -> bool:
+        return (await service.get(campaign.id)).stats.active == 0
+
+    await eventually(at_rest)
     [found] = await service.imports(campaign.id)
 
     undone = (await service.undo(campaign.id, found.id)).undo

@@ -1,11 +1,14 @@
 """Reading webhooks, and the conversations in them."""
 
+import time
+
 import pytest
 
-from services.calls.domain.messages import Message, Unreadable, moment, read
+from services.calls.domain.messages import Message, Unreadable, moment, read, read_told, whole
 from services.calls.domain.telling import facts_told, status_told
 from services.calls.domain.transcript import telling_of
-from tests.support.vapi_messages import NASTY, message, report, said, transcript
+from tests.support.bad_bodies import STRUCTURES, TEXTS, about
+from tests.support.vapi_messages import NASTY, message, report, said, transcript, whole_call
 
 
 def read_message(body: bytes) -> Message:
@@ -147,7 +150,46 @@ def test_only_final_live_transcripts_count() -> None:
     ids=["as it came", "told twice", "with what cannot be stored", "call beside it", "without envelope"],
 )
 def test_a_message_is_kept_as_it_was_written_where_that_is_possible(body: bytes, expected: str) -> None:
-    assert expected == read_message(body).json
+    found = read_told(body)
+
+    assert isinstance(found, Message)
+    assert expected == found.json
+    assert read_message(body).content == whole(found)
+
+
+@pytest.mark.parametrize("body", [*NASTY.values(), *TEXTS.values(), *STRUCTURES.values(), *whole_call("c-1")])
+def test_what_is_told_is_the_same_without_what_nobody_asks_for(body: bytes) -> None:
+    """B13, B14: whatever the body is, it is read, or refused for the same reason, either way."""
+    usual, told = read(body), read_told(body)
+
+    if isinstance(usual, Unreadable):
+        assert usual == told
+        return
+    assert isinstance(told, Message)
+    assert (usual.type, usual.provider_call_id, usual.own_call_id, usual.told_at) == (
+        told.type,
+        told.provider_call_id,
+        told.own_call_id,
+        told.told_at,
+    )
+    received_at = moment(1_763_020_000_000)
+    assert received_at is not None
+    assert facts_told(usual, telling_of(usual), received_at=received_at) == facts_told(
+        told, telling_of(told), received_at=received_at
+    )
+    assert usual.content == whole(told)
+
+
+def test_half_a_million_members_hold_nobody_up() -> None:
+    """B14: read in less than 100 ms of processor time."""
+    body = about("c-1", STRUCTURES["half a million keys"])
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        assert isinstance(read_told(body), Message)
+        times.append(time.process_time() - began)
+
+    assert min(times) < 0.1
 
 
 def test_only_roughly_is_kept_when_people_talked() -> None:
