@@ -160,15 +160,18 @@ async def unanswered(stack: Stack) -> set[str]:
 
 @asynccontextmanager
 async def misbehaving(stack: Stack) -> AsyncIterator[Counter[str]]:
-    """The provider, as long as the block lasts. Answers how often each fault struck."""
-
+    """The provider, as long as the block lasts. Answers how often each fault struck. The pace that its 429
+    teaches is taken back each time, or the campaign would go on at one call per second."""
     struck: Counter[str] = Counter()
+    [account] = await stack.api.every("/v2/providerAccounts", "providerAccounts")
 
     async def go_on() -> None:
         while True:
             for fault in FAULTS:
                 with suppress(DemoFailed, httpx.HTTPError):
                     await stack.sandbox.post("/sandbox/faults", fault)
+                    limit = {"callsPerSecondMax": 100}
+                    await stack.http.patch(f"/v2/providerAccounts/{account['id']}", json=limit)
                 await asyncio.sleep(0.7)
 
     task = asyncio.create_task(go_on())
