@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import pytest
+
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -26,6 +28,7 @@ async def test_a_campaign_calls_everybody_once_under_its_cap(stack: Stack) -> No
     assert done["startedAt"] <= done["completedAt"]
 
 
+@pytest.mark.timeout(300)
 async def test_no_call_of_a_batch_begins_before_the_last_one_is_over(stack: Stack) -> None:
     """CA-2: strict batches, by the provider's own clock; contacts that failed to answer come again later."""
     await stack.sandbox.post("/sandbox/settings", FAST)
@@ -36,7 +39,8 @@ async def test_no_call_of_a_batch_begins_before_the_last_one_is_over(stack: Stac
     assert [rule | {"dayparts": [], "anotherDaypart": False}] == campaign["retryPolicy"]["rules"]
 
     await stack.api.post(f"/v2/campaigns/{campaign['id']}:start")
-    await stack.completed(campaign["id"])
+    # Where a webhook is late, reconciliation ends the batch, and that takes its time.
+    await stack.completed(campaign["id"], within=240)
 
     dials = sorted(await stack.dials(campaign["id"]), key=lambda dial: dial["createdAt"])
     batches = [dials[start : start + 4] for start in range(0, len(dials), 4)]
