@@ -115,11 +115,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
         stack.push_async_callback(placements.drain)
         events = EventServicer(pools.workers, schema=_SERVICE)
         loops = [
-            _partitions_loop(folder_fold, pools.workers),
-            outbox.forgetting_loop(pools.workers, schema=_SERVICE, days=config.events_kept_days),
-            _forgetting_loop(pools.workers, days=config.keys_kept_days),
-            _lead_clock_loop(pools.workers, interval_seconds=config.lead_clock_seconds),
-            _figures_loop(pools.workers, interval_seconds=config.analytics_seconds),
+            *_loops(config, folder_fold, pools.workers),
             *_reconciling(config, pools.workers, providers, ingest),
         ]
 
@@ -166,6 +162,16 @@ async def running(config: Config) -> AsyncIterator[Running]:
         )
         await server.set_serving(True)
         yield Running(port=server.port)
+
+
+def _loops(config: Config, fold: Fold, pool: Pool) -> Sequence[Loop]:
+    return [
+        _partitions_loop(fold, pool),
+        outbox.forgetting_loop(pool, schema=_SERVICE, days=config.events_kept_days),
+        _forgetting_loop(pool, days=config.keys_kept_days),
+        _lead_clock_loop(pool, interval_seconds=config.lead_clock_seconds),
+        _figures_loop(pool, interval_seconds=config.analytics_seconds),
+    ]
 
 
 def _accounts(config: Config, pool: Pool, providers: Providers) -> Accounts:

@@ -355,7 +355,9 @@ async def test_without_line_health_nobody_waits_for_a_quiet_line(service: Servic
     await service.start(campaign.id)
     await update_settings(service, phone_line_health_check=False)
 
-    await service.until_status(campaign.id, "COMPLETED")
+    done = await service.until_status(campaign.id, "COMPLETED")
+
+    assert 1 == done.stats.attempts
 
 
 async def test_a_shorter_cadence_is_the_dispatchers(service: Service) -> None:
