@@ -22,8 +22,8 @@ from tests.support.waiting import eventually
 
 REST_ROUTES = public_routes.rest_routes()
 ROUTES = [*REST_ROUTES, *FILE_ROUTES]
-# A tenant's own things by id. What has no tenant, or nothing but a name, is not among them. Neither are phone
-# numbers: they belong to the account at the provider.
+# A tenant's own things by id. What has no tenant, or nothing but a name, is not among them. Phone numbers
+# have a test of their own: an unknown one is an answer of 200 with a reason, not a 404.
 ID_ROUTES = [
     route for route in ROUTES if route.parameters and route.collection not in ("rulePacks", "phoneNumbers")
 ]
@@ -32,6 +32,14 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 
 # What is made for the matrix is switched off, so that no other story meets it.
 RULES = ("pricingRules", "pricingAdjustments", "serviceRules", "schedulingRules", "transferDestinations")
+
+# By name, what a tenant that has made nothing has all the same: the key that asks, the templates that its
+# directory begins with (rows of its own), and the account that comes with its first try to call.
+THEIR_OWN = {
+    "apiKeys": {"tests"},
+    "assistants": {"Discovery", "Quick Pitch", "Voicemail-Friendly"},
+    "providerAccounts": {"default"},
+}
 
 each_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 
@@ -193,9 +201,53 @@ async def test_lists_hold_nothing_of_another_tenant(
 
     assert route.items not in owned or owned[route.items] in ours
     assert not ours & {one["id"] for one in (*theirs, *after) if "id" in one}
-    if route.items not in ("apiKeys", "organizations", "providerAccounts"):
-        # Every organization has templates of its own.
-        assert [] == [one for one in theirs if "id" in one and one.get("source") != "TEMPLATE"]
+    assert [] == [one for one in theirs if "id" in one and not is_their_own(one, route.items, other)]
+
+
+def is_their_own(one: dict[str, Any], items: str, tenant: Tenant) -> bool:
+    if items == "organizations":
+        return bool(one["id"] == tenant.org_id)
+    untouched = items != "assistants" or (one["source"], one["version"]) == ("TEMPLATE", 1)
+    return one.get("name") in THEIR_OWN.get(items, ()) and untouched
+
+
+@pytest.fixture(scope="module")
+async def own_number(stack: Stack) -> AsyncIterator[str]:
+    """A phone number of an account at the provider that the first tenant alone has."""
+    provider_key = f"matrix-{uuid4()}"
+    await stack.sandbox.post("/sandbox/settings", {"vapiOtherKeys": [provider_key]})
+    number = await stack.sandbox.client.post(
+        "/vapi/phone-number",
+        json={"provider": "vapi", "number": "+15142260097"},
+        headers={"authorization": f"Bearer {provider_key}"},
+    )
+    access = {"apiKey": provider_key, "webhookUrl": stack.public_url + stack.vapi_path}
+    account = await stack.api.post(
+        "/v2/providerAccounts", {"name": "matrix's own", "provider": "vapi", "lines": 1, **access}
+    )
+    yield str(number.json()["id"])
+    await stack.http.patch(f"/v2/providerAccounts/{account['id']}", json={"active": False})
+
+
+async def test_a_number_of_another_tenants_account_is_one_that_nobody_has(
+    stack: Stack, http: httpx.AsyncClient, own_number: str, other: Tenant
+) -> None:
+    """ED-3: its health is told to its tenant; to others, what is said of numbers that do not exist."""
+
+    async def health(number: str, api_key: str) -> dict[str, Any]:
+        answer = await http.get(f"/v2/phoneNumbers/{number}/health", headers=key(api_key))
+        assert 200 == answer.status_code, answer.text
+        found: dict[str, Any] = answer.json()
+        assert (number, True) == (found.pop("phoneNumberId"), bool(found.pop("lastChecked")))
+        return found
+
+    ours = await health(own_number, stack.api_key)
+    theirs = await health(own_number, other.api_key)
+    nobodys = await health(NOBODY, other.api_key)
+
+    assert ("HEALTHY", "") == (ours["status"], ours["reason"])
+    assert ("ERROR", "PHONE_NUMBER_NOT_FOUND") == (theirs["status"], theirs["reason"])
+    assert nobodys == theirs
 
 
 async def test_another_tenants_things_cannot_be_named_in_bodies(

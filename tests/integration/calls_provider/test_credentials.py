@@ -16,7 +16,14 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from callplane.calls.v2 import calls_pb2, calls_pb2_grpc, provider_pb2, provider_pb2_grpc
+from callplane.calls.v2 import (
+    calls_pb2,
+    calls_pb2_grpc,
+    lines_pb2,
+    lines_pb2_grpc,
+    provider_pb2,
+    provider_pb2_grpc,
+)
 from deploy.sandbox import app as sandbox_app
 from deploy.sandbox.config import Config as SandboxConfig
 from deploy.sandbox.settings import Settings
@@ -84,6 +91,13 @@ class Service:
             number = await http.post("/phone-number", json={"provider": "vapi", "number": "+15145550199"})
         return {"provider_assistant_id": assistant.json()["id"], "phone_number_id": number.json()["id"]}
 
+    async def line_health(self, phone_number_id: str, *, org_id: UUID) -> tuple[str, str]:
+        """Status and reason."""
+        stub = lines_pb2_grpc.LineServiceStub(self.peer.channel)
+        request = lines_pb2.GetLineHealthRequest(phone_number_id=phone_number_id)
+        found = await stub.GetLineHealth(request, metadata=self.peer.metadata(org_id))
+        return lines_pb2.LineHealth.Status.Name(found.status), found.reason
+
     def made(self, answer: calls_pb2.PlaceCallResponse) -> Any:
         return self.sandbox.calls.calls[answer.call.provider_call_id]
 
@@ -148,6 +162,11 @@ async def test_each_organization_works_with_its_own_account_and_sees_no_other(se
             await service.assistants.GetProviderAssistant(request, metadata=service.peer.metadata(org_id))
         assert (grpc.StatusCode.NOT_FOUND, "PROVIDER_ASSISTANT_NOT_FOUND") == refusal(refused)
     assert "ASSISTANT_NOT_FOUND" == (await service.place(org_id=OTHER_ORG)).placement.reason
+    our_number, their_number = PHONE_NUMBER_ID, objects["phone_number_id"]
+    unknown = ("ERROR", "PHONE_NUMBER_NOT_FOUND")
+    for org_id, own, foreign in ((ORG, our_number, their_number), (OTHER_ORG, their_number, our_number)):
+        health = [await service.line_health(one, org_id=org_id) for one in (own, foreign, str(uuid4()))]
+        assert [("HEALTHY", ""), unknown, unknown] == health
 
     placed = [await service.place(), await service.place(org_id=OTHER_ORG, **objects)]
 
