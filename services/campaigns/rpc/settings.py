@@ -46,7 +46,7 @@ class CampaignSettingsServicer(settings_pb2_grpc.CampaignSettingsServiceServicer
 
 
 def _changes(request: settings_pb2.UpdateCampaignSettingsRequest) -> dict[str, Any]:
-    sent = {name for name in (*_FEATURES, *_LIMITS) if request.HasField(name)}  # type: ignore[arg-type]
+    sent = {field.name for field, _ in request.ListFields()}.intersection((*_FEATURES, *_LIMITS))
     values: dict[str, Any] = {name: getattr(request, name) for name in sent}
     violations = [
         FieldViolation(name, f"must be 0 or at least {least}")
