@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
-from grpc_status import rpc_status
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from libs import telemetry
@@ -23,7 +22,7 @@ from libs.errors import Kind, ServiceError
 from libs.rpc import deadlines, principals, tracing, validation
 from libs.rpc.principals import Principal, PrincipalSigner, Unauthenticated
 from libs.rpc.scopes import MissingScope, ScopeNotDeclared
-from libs.rpc.status import CODES, to_status
+from libs.rpc.status import CODES, abort
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _Metadata: TypeAlias = Mapping[str, str | bytes]
@@ -135,7 +134,7 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
             except Exception as exc:  # noqa: BLE001  grpc would tell the caller the exception's text
                 error = _as_service_error(exc, method=method)
                 code = CODES[error.kind]
-                await context.abort_with_status(rpc_status.to_status(to_status(error)))
+                await abort(context, error)
             finally:
                 tracing.record_code(span, code, server=True)
                 labels = {"rpc.method": method.removeprefix("/"), "rpc.response.status_code": code.name}

@@ -1,8 +1,9 @@
 """ServiceError to google.rpc.Status and back. The only place where kinds and gRPC codes meet."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import grpc
 import grpc.aio
@@ -73,6 +74,21 @@ def to_status(error: ServiceError) -> status_pb2.Status:
         retry_info.retry_delay.FromMilliseconds(round(error.retry_after_seconds * 1000))
         details.append(_packed(retry_info))
     return status_pb2.Status(code=code, message=error.message[:_TEXT_LENGTH_MAX], details=details)
+
+
+def retry_after(error: ServiceError) -> str:
+    """The value of the HTTP header: whole seconds, where asking again makes sense; else empty."""
+    if error.kind is not Kind.UNAVAILABLE and error.retry_after_seconds is None:
+        return ""
+    return str(max(1, math.ceil(error.retry_after_seconds or 1)))
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
+    """Ends a call with an error. Over REST, Envoy hands the metadata on as headers."""
+    status = rpc_status.to_status(to_status(error))
+    seconds = retry_after(error)
+    metadata = (("retry-after", seconds),) if seconds else ()
+    await context.abort(status.code, status.details, (*status.trailing_metadata, *metadata))
 
 
 def to_service_error(error: grpc.aio.AioRpcError) -> ServiceError:

@@ -1,6 +1,5 @@
 """Errors as HTTP answers: the one table, in the shape that Envoy's transcoder gives to errors too."""
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,7 +8,7 @@ from google.protobuf import json_format
 from starlette.responses import Response
 
 from libs.errors import Kind, ServiceError
-from libs.rpc.status import to_status
+from libs.rpc.status import retry_after, to_status
 
 _STATUSES: Final[Mapping[Kind, int]] = {
     Kind.BAD_INPUT: 400,
@@ -54,6 +53,6 @@ def _headers(error: ServiceError, status: int) -> dict[str, str]:
     if status == 413:
         # The rest of the body is not waited for.
         headers["connection"] = "close"
-    if status == 503 or error.retry_after_seconds is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds or 1)))
+    if seconds := retry_after(error):
+        headers["retry-after"] = seconds
     return headers

@@ -77,6 +77,7 @@ class WebhookProtocol(HttpToolsProtocol):
         self._waiting_since: float | None = None
         self._head_bytes: int | None = None
 
+    # As uvicorn does: asyncio's own signature leaves open what kind of transport it is.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait()
@@ -109,6 +110,7 @@ class WebhookProtocol(HttpToolsProtocol):
         headers = dict(self.headers)
         if self._is_ordinary_webhook(headers):
             source = self.url[len(self._receiver.prefix) :]
+            # It has of a request what the server looks at while one is in progress, and nothing else.
             self.cycle = self._posted = _Posted(self, source, headers)  # type: ignore[assignment]
         else:
             self._go_the_ordinary_way()

@@ -211,6 +211,7 @@ async def test_an_error_of_ours_arrives_with_its_details(peer: Peer, echo: Echo,
     assert (raw.code(), raw.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many.")
     assert (error.kind, error.reason, error.retry_after_seconds) == (Kind.EXHAUSTED, "LIMIT_EXCEEDED", 2)
     assert error.violations == (FieldViolation("after", "is wrong"),)
+    assert "2" == dict(raw.trailing_metadata() or ())["retry-after"]
 
 
 @SHAPES

@@ -8,10 +8,11 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -34,6 +35,8 @@ from deploy.envoy.config import Address, FrontDoor, binary, public_services, ren
 from deploy.local.child import end, tethered
 from deploy.local.health import http_ok, until
 from deploy.local.ports import free_port
+from libs.pg import DatabaseUnavailable
+from libs.rpc.status import abort
 
 MEBIBYTE = 1024 * 1024
 KEY = {"authorization": "Bearer vx_right"}
@@ -82,6 +85,8 @@ class Services:
             info.Pack(error_details_pb2.ErrorInfo(reason="CALL_NOT_FOUND", domain="callplane"))
             refusal = status_pb2.Status(code=code_pb2.NOT_FOUND, message="No such call.", details=[info])
             await context.abort_with_status(rpc_status.to_status(refusal))
+        if request.id == "away":
+            await abort(context, DatabaseUnavailable())
         return calls_pb2.Call(id=request.id)
 
     async def list_calls(
@@ -160,7 +165,12 @@ async def http_upstream(handler: Any) -> AsyncIterator[Address]:
 
 @asynccontextmanager
 async def front_door(
-    upstream: Upstream, folder: Path, *, webhooks_per_minute: int, trusted_hops: int = 0
+    upstream: Upstream,
+    folder: Path,
+    *,
+    webhooks_per_minute: int,
+    trusted_hops: int = 0,
+    away: Mapping[str, Address] = MappingProxyType({}),
 ) -> AsyncIterator[str]:
     async with (
         grpc_upstream(upstream) as services,
@@ -170,9 +180,11 @@ async def front_door(
         door = FrontDoor(
             listen=Address("127.0.0.1", free_port()),
             admin=Address("127.0.0.1", free_port()),
-            services=dict.fromkeys(("calls", "campaigns", "notify", "gateway"), services),
-            gateway_http=gateway,
-            gateway_authz=authz,
+            services=dict.fromkeys(
+                ("calls", "campaigns", "notify", "gateway"), away.get("services", services)
+            ),
+            gateway_http=away.get("gateway_http", gateway),
+            gateway_authz=away.get("gateway_authz", authz),
             webhooks_per_minute=webhooks_per_minute,
             trusted_hops=trusted_hops,
         )
@@ -194,7 +206,10 @@ async def front_door(
             )
         url = f"http://127.0.0.1:{door.listen.port}"
         try:
-            assert await until(http_ok(f"{url}/livez"), within_seconds=20), (folder / "envoy.log").read_text()
+            ready = f"http://127.0.0.1:{door.admin.port}/ready"
+            assert await until(http_ok(ready), within_seconds=20), (folder / "envoy.log").read_text()
+            if "gateway_http" not in away:
+                assert await until(http_ok(f"{url}/livez"), within_seconds=20)
             yield url
         finally:
             end(process, (signal.SIGTERM, 5.0))
@@ -441,3 +456,24 @@ def test_the_limit_is_on_unless_it_is_switched_off() -> None:
     assert 1000 == webhooks_per_minute({"RATE_LIMIT_ENABLED": "1"})
     assert 0 == webhooks_per_minute({"RATE_LIMIT_ENABLED": "0", "WEBHOOKS_PER_MINUTE": "50"})
     assert 50 == webhooks_per_minute({"WEBHOOKS_PER_MINUTE": "50"})
+
+
+async def test_what_cannot_be_had_now_says_when_to_ask_again(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    """Every 503 has Retry-After and the shape of all errors, whoever gives it: a service itself, or Envoy
+    because a service, the gateway or the check of the key is not there."""
+    nobody = Address("127.0.0.1", free_port())
+    given = [await http.get("/v2/calls/away", headers=KEY)]
+    for away in ({"services": nobody, "gateway_http": nobody}, {"gateway_authz": nobody}):
+        async with (
+            front_door(Upstream(), tmp_path, webhooks_per_minute=0, away=away) as url,
+            httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client,
+        ):
+            given += [
+                await client.get("/v2/calls/abc", headers=KEY),
+                await client.post("/v2/calls", json={}, headers=KEY),
+                await client.get("/v2/campaigns/x/export.csv", headers=KEY),
+                *([await client.post("/hooks/vapi/x", json={})] if "gateway_http" in away else []),
+            ]
+
+    told = [(one.status_code, one.json()["code"], bool(one.headers.get("retry-after"))) for one in given]
+    assert [(503, 14, True)] * 8 == told

@@ -7,7 +7,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 
 from libs.errors import FieldViolation, InvalidArgument, Kind, LimitExceeded, ServiceError
-from libs.rpc.status import CODES, to_service_error, to_status
+from libs.rpc.status import CODES, PeerError, retry_after, to_service_error, to_status
 
 _DETAILS_KEY = "grpc-status-details-bin"
 
@@ -41,6 +41,17 @@ def test_reason_fields_and_patience_are_in_the_details() -> None:
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)
     assert (info.reason, info.domain, dict(info.metadata)) == ("LIMIT_EXCEEDED", "callplane", {"limit": "8"})
+
+
+def test_when_to_ask_again_is_told_in_whole_seconds_where_it_makes_sense() -> None:
+    told = {
+        "1": [PeerError(), LimitExceeded(), LimitExceeded(retry_after_seconds=0.2)],
+        "3": [PeerError(retry_after_seconds=2.5), LimitExceeded(retry_after_seconds=3)],
+        "": [InvalidArgument(), ServiceError()],
+    }
+
+    for seconds, errors in told.items():
+        assert [seconds] * len(errors) == [retry_after(error) for error in errors]
 
 
 def test_an_internal_error_tells_nothing() -> None:
