@@ -75,6 +75,13 @@ class EnvironmentReader:
     def secret(self, name: str, *, default: str | _Required = _REQUIRED, length_min: int = 0) -> Secret:
         return Secret(self.text(name, default=default, length_min=length_min))
 
+    def secrets(self, name: str, *, length_min: int = 0) -> tuple[Secret, ...]:
+        """Several, with commas between; none if the variable is unset."""
+        texts = [text.strip() for text in self.text(name, default="").split(",") if text.strip()]
+        if any(len(text) < length_min for text in texts):
+            self._complain(name, f"must have at least {length_min} characters in each")
+        return tuple(map(Secret, texts))
+
     def integer(
         self,
         name: str,

@@ -1,6 +1,7 @@
 """Keeps customers' secrets unreadable in the database: AES-256-GCM under a key that only the process has."""
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -16,17 +17,16 @@ _NONCE_LENGTH: Final = 12
 
 
 class SecretUnreadable(ServiceError):
-    """A stored secret cannot be opened; the encryption key is not the one it was sealed with."""
+    """A stored secret cannot be opened; the key it was sealed with is not among ours."""
 
 
 class Vault:
     """`purpose` separates the keys of services; `place` ties a sealed secret to where it is stored: moved to
-    another row, it does not open."""
+    another row, it does not open. What was sealed with one of the `former` keys opens too; nothing is sealed
+    with them any more."""
 
-    def __init__(self, key: Secret, *, purpose: str) -> None:
-        info = f"callplane {purpose} vault 1".encode()
-        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=info)
-        self._cipher = AESGCM(derived.derive(key.reveal().encode()))
+    def __init__(self, key: Secret, *, purpose: str, former: Sequence[Secret] = ()) -> None:
+        self._cipher, *self._former = [_cipher(one, purpose=purpose) for one in (key, *former)]
 
     def seal(self, secret: bytes, *, place: str) -> bytes:
         nonce = os.urandom(_NONCE_LENGTH)
@@ -34,7 +34,15 @@ class Vault:
 
     def open(self, sealed: bytes, *, place: str) -> bytes:
         nonce, ciphertext = sealed[1 : 1 + _NONCE_LENGTH], sealed[1 + _NONCE_LENGTH :]
-        try:
-            return self._cipher.decrypt(nonce, ciphertext, place.encode())
-        except (InvalidTag, ValueError):
-            raise SecretUnreadable from None
+        for cipher in (self._cipher, *self._former):
+            try:
+                return cipher.decrypt(nonce, ciphertext, place.encode())
+            except (InvalidTag, ValueError):
+                continue
+        raise SecretUnreadable
+
+
+def _cipher(key: Secret, *, purpose: str) -> AESGCM:
+    info = f"callplane {purpose} vault 1".encode()
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=info)
+    return AESGCM(derived.derive(key.reveal().encode()))

@@ -65,16 +65,41 @@ and, if it reads other services' events:
     ALTER TABLE calls.dead_events FORCE ROW LEVEL SECURITY;
     CREATE POLICY worker ON calls.dead_events TO calls_worker USING (true) WITH CHECK (true);
     GRANT SELECT, INSERT, UPDATE, DELETE ON calls.dead_events TO calls_worker;
+
+A later migration of each adds the way in which old events go. The log stays append-only for the service's own
+roles: the function runs with the owner's rights, for one organization at a time.
+
+    CREATE FUNCTION calls.forget_events(organization uuid, xids text[], positions bigint[]) RETURNS integer
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+    AS $$
+    DECLARE
+        forgotten integer;
+        before    text := current_setting('app.org_id', true);
+    BEGIN
+        PERFORM set_config('app.org_id', organization::text, true);
+        DELETE FROM calls.outbox AS event
+         USING unnest(xids, positions) AS old (xid, position)
+         WHERE event.xid = old.xid::xid8 AND event.position = old.position AND event.org_id = organization
+           AND event.time < now() - interval '7 days';
+        GET DIAGNOSTICS forgotten = ROW_COUNT;
+        PERFORM set_config('app.org_id', coalesce(before, ''), true);
+        RETURN forgotten;
+    END
+    $$;
+    REVOKE ALL ON FUNCTION calls.forget_events(uuid, text[], bigint[]) FROM PUBLIC;
+    GRANT EXECUTE ON FUNCTION calls.forget_events(uuid, text[], bigint[]) TO calls_worker;
 """
 
 from libs.outbox.consumer import Consumer
 from libs.outbox.dead_events import DeadEventServicer
 from libs.outbox.effects import Choose, Handle
-from libs.outbox.forgetting import forgetting_loop
+from libs.outbox.forgetting import KEPT_DAYS_DEFAULT, KEPT_DAYS_MIN, forgetting_loop
 from libs.outbox.log import NewEvent, Page, StoredEvent, append, read_after
 from libs.outbox.servicer import EventServicer
 
 __all__ = [
+    "KEPT_DAYS_DEFAULT",
+    "KEPT_DAYS_MIN",
     "Choose",
     "Consumer",
     "DeadEventServicer",

@@ -43,6 +43,9 @@ _log = telemetry.logger(__name__)
 _failures = telemetry.meter().create_counter(
     "callplane.consumer.failures", description="Batches and events whose handling failed."
 )
+_gaps = telemetry.meter().create_counter(
+    "callplane.consumer.gaps", description="Times that events were forgotten before they were read."
+)
 
 
 class _TakeSingly(Exception):
@@ -162,6 +165,15 @@ class Consumer:
             stream.cancel()
 
     async def _take(self, batch: events_pb2.SubscribeResponse, *, at: str) -> None:
+        if batch.missed:
+            # They do not come back, so there is nothing to stop for.
+            _gaps.add(1, {"consumer": self.name})
+            _log.error(
+                "events were forgotten before they were read",
+                consumer=self.name,
+                source=self._source,
+                after=at,
+            )
         if not batch.events:
             await self._effects.skip(at=at, to=batch.cursor)
         elif len(batch.events) == 1:

@@ -1,10 +1,11 @@
 """Forgetting events that nobody reads any more.
 
-A reader that was away for longer than events are kept has missed what was forgotten; its service knows how to
-find out by asking, as after any loss.
+They go from the oldest on, and the last of the old ones stays. So a reader whose cursor lies before the
+oldest event there is has missed some, and is told so when it comes back (see `read_after`).
 """
 
 from collections import defaultdict
+from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
@@ -13,9 +14,9 @@ from libs.pg.identifiers import checked
 from libs.pg.lease import Lease
 from libs.pg.transactions import Connection, Pool, transaction
 
-# The database leaves a week alone whatever is asked (see the migrations).
-KEPT_DAYS_MIN: Final = 8
-KEPT_DAYS_DEFAULT: Final = 30
+# The database leaves a week alone whatever is asked.
+KEPT_DAYS_MIN: Final = 8.0
+KEPT_DAYS_DEFAULT: Final = 30.0
 _BATCH_MAX: Final = 500
 _INTERVAL_SECONDS: Final = 600.0
 _LEASE_SECONDS: Final = 30.0
@@ -33,30 +34,30 @@ def forgetting_loop(pool: Pool, *, schema: str, days: float) -> Loop:
 
 
 async def forget(conn: Connection, schema: str, *, days: float, limit: int) -> int:
-    """Removes the oldest events, `limit` of them at most, that are older than so many days; returns how many
-    these were."""
+    """Removes the oldest events, `limit` of them at most, that are older than so many days, but for the last
+    of these; returns how many it removed."""
     rows = await conn.fetch(
-        # The order of the log is nearly that of time: what is behind a young event is left for another day.
         f"""
-        SELECT oldest.org_id, oldest.xid::text AS xid, oldest.position
-          FROM (SELECT org_id, xid, position, time
-                  FROM {checked(schema)}.outbox
-                 ORDER BY xid, position
-                 LIMIT $1) AS oldest
-         WHERE oldest.time < now() - make_interval(secs => $2 * 86400)
+        SELECT event.org_id, event.xid::text AS xid_text, event.position,
+               event.time < now() - make_interval(secs => $2 * 86400) AS old
+          FROM {checked(schema)}.outbox AS event
+         ORDER BY event.xid, event.position
+         LIMIT $1
         """,
-        limit,
-        float(days),
+        limit + 1,
+        days,
     )
+    # The order of the log is nearly that of time: what is behind a young event is left for another day.
+    old = list(takewhile(lambda row: row["old"], rows))
     places: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
-    for row in rows:
-        places[row["org_id"]].append((row["xid"], row["position"]))
+    for row in old[:-1]:
+        places[row["org_id"]].append((row["xid_text"], row["position"]))
     forgotten = 0
-    for org_id, old in places.items():
+    for org_id, found in places.items():
         forgotten += await conn.fetchval(
             f"SELECT {checked(schema)}.forget_events($1, $2, $3)",
             org_id,
-            [xid for xid, _ in old],
-            [position for _, position in old],
+            [xid for xid, _ in found],
+            [position for _, position in found],
         )
     return forgotten

@@ -43,10 +43,12 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`cursor` is the place after the last event; the one asked for if there is none."""
+    """`cursor` is the place after the last event; the one asked for if there is none. `missed`: between the
+    one asked for and these events, others were forgotten."""
 
     events: tuple[StoredEvent, ...]
     cursor: str
+    missed: bool = False
 
 
 def channel(schema: str) -> str:
@@ -94,7 +96,7 @@ async def read_after(
     rows = await conn.fetch(
         f"""
         SELECT event.xid::text AS xid_text, event.position, event.id, event.type, event.subject, event.org_id,
-               event.time, event.traceparent,
+               event.time, event.traceparent, event.time < now() - interval '7 days' AS may_follow_forgotten,
                CASE WHEN cardinality($4::text[]) = 0 OR event.type = ANY($4) THEN event.data END AS data
           FROM {checked(schema)}.outbox AS event
          WHERE (event.xid, event.position) > ($1::text::xid8, $2)
@@ -112,7 +114,27 @@ async def read_after(
     # Two transactions that met at a lock may have got their ids in the other order than their turns; both
     # become readable at the same instant, and positions tell the turns.
     in_order = sorted((row for row in rows if row["data"] is not None), key=lambda row: row["position"])
-    return Page(events=tuple(map(_event, in_order)), cursor=f"{rows[-1]['xid_text']}.{rows[-1]['position']}")
+    return Page(
+        events=tuple(map(_event, in_order)),
+        cursor=f"{rows[-1]['xid_text']}.{rows[-1]['position']}",
+        missed=cursor != "" and rows[0]["may_follow_forgotten"] and await _begins_after(conn, schema, cursor),
+    )
+
+
+async def _begins_after(conn: Connection, schema: str, cursor: str) -> bool:
+    """Whether the oldest event there is comes after the cursor. The one before the cursor was there once, and
+    of those that are forgotten the last stays: more than that one are gone. Nothing younger than a week is
+    ever forgotten, so this needs asking only where an older event is next."""
+    begins_after: bool = await conn.fetchval(
+        f"""
+        SELECT (event.xid, event.position) > ($1::text::xid8, $2)
+          FROM {checked(schema)}.outbox AS event
+         ORDER BY event.xid, event.position
+         LIMIT 1
+        """,
+        *_parse(cursor),
+    )
+    return begins_after
 
 
 def _parse(cursor: str) -> tuple[str, int]:

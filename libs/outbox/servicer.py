@@ -46,7 +46,11 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
             while True:
                 page = await self._read(cursor, limit, types)
                 moved, cursor = page.cursor != cursor, page.cursor
-                if page.events or (cursor != told and time.monotonic() - told_at > _PASSED_OVER_SECONDS):
+                if (
+                    page.events
+                    or page.missed
+                    or (cursor != told and time.monotonic() - told_at > _PASSED_OVER_SECONDS)
+                ):
                     yield _response(page, source=self._schema)
                     told, told_at = cursor, time.monotonic()
                 if moved:
@@ -66,7 +70,7 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
 
 def _response(page: Page, *, source: str) -> events_pb2.SubscribeResponse:
     events = [_to_proto(event, source=source) for event in page.events]
-    return events_pb2.SubscribeResponse(events=events, cursor=page.cursor)
+    return events_pb2.SubscribeResponse(events=events, cursor=page.cursor, missed=page.missed)
 
 
 def _to_proto(event: StoredEvent, *, source: str) -> events_pb2.Event:

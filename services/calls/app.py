@@ -235,7 +235,9 @@ def _deployment(config: Config) -> Access:
 
 
 def _vault(config: Config) -> Vault | None:
-    return Vault(config.encryption_key, purpose=_SERVICE) if config.encryption_key else None
+    if not config.encryption_key:
+        return None
+    return Vault(config.encryption_key, purpose=_SERVICE, former=config.former_encryption_keys)
 
 
 def _connect(access: Access) -> Vapi:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from libs.environment import EnvironmentReader, Secret
+from libs.outbox import KEPT_DAYS_DEFAULT, KEPT_DAYS_MIN
 
 _SECRET_LENGTH_MIN: Final = 32
 
@@ -26,6 +27,8 @@ class Config:
     webhook_secret: Secret = field(default_factory=lambda: Secret(""))
     # Seals the credentials of provider accounts. Lost with them, if it is lost; without it, none can be kept.
     encryption_key: Secret = field(default_factory=lambda: Secret(""))
+    # What these sealed can still be opened.
+    former_encryption_keys: tuple[Secret, ...] = ()
     # Base URLs that accounts with credentials may choose, beside `vapi_base_url`.
     base_urls_allowed: tuple[str, ...] = ()
     # The provider's id of the assistant that takes calls nobody else takes.
@@ -46,7 +49,7 @@ class Config:
     # How old the figures of calls may become.
     analytics_seconds: float = 300.0
     # What was told to the other services, and what makes webhooks the same, is forgotten after so long.
-    events_kept_days: float = 30.0
+    events_kept_days: float = KEPT_DAYS_DEFAULT
     keys_kept_days: float = 30.0
     reflection: bool = False
     pool_size_max: int = 10
@@ -68,6 +71,7 @@ class Config:
             webhook_credential_id=env.text("CALLS_WEBHOOK_CREDENTIAL_ID", default=""),
             webhook_secret=env.secret("CALLS_WEBHOOK_SECRET", default=""),
             encryption_key=env.secret("CALLS_ENCRYPTION_KEY", default="", length_min=_SECRET_LENGTH_MIN),
+            former_encryption_keys=env.secrets("CALLS_FORMER_ENCRYPTION_KEYS", length_min=_SECRET_LENGTH_MIN),
             base_urls_allowed=_words(env.text("CALLS_BASE_URLS_ALLOWED", default="")),
             default_assistant_id=env.text("CALLS_DEFAULT_ASSISTANT_ID", default=""),
             lines=env.integer("CALLS_LINES", default=10, minimum=1, maximum=1000),
@@ -78,7 +82,9 @@ class Config:
             lead_clock_seconds=env.number("CALLS_LEAD_CLOCK_SECONDS", default=5.0, minimum=0.05),
             report_seconds=env.number("CALLS_REPORT_SECONDS", default=60.0, minimum=0.1),
             sweep_seconds=env.number("CALLS_SWEEP_SECONDS", default=300.0, minimum=0.1),
-            events_kept_days=env.number("CALLS_EVENTS_KEPT_DAYS", default=30.0, minimum=8.0),
+            events_kept_days=env.number(
+                "CALLS_EVENTS_KEPT_DAYS", default=KEPT_DAYS_DEFAULT, minimum=KEPT_DAYS_MIN
+            ),
             keys_kept_days=env.number("CALLS_KEYS_KEPT_DAYS", default=30.0, minimum=8.0),
             reflection=env.flag("GRPC_REFLECTION", default=False),
             pool_size_max=env.integer("CALLS_POOL_SIZE_MAX", default=10, minimum=1, maximum=100),

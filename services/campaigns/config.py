@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from libs.environment import EnvironmentReader, Secret
+from libs.outbox import KEPT_DAYS_DEFAULT, KEPT_DAYS_MIN
 
 _USD: Final = Decimal("0.0001")
 
@@ -46,7 +47,7 @@ class Config:
     # How often a progress stream looks for something new.
     progress_seconds: float = 1.0
     # What was told to the other services is forgotten after so long.
-    events_kept_days: float = 30.0
+    events_kept_days: float = KEPT_DAYS_DEFAULT
     database_connections_max: int = 10
 
     @classmethod
@@ -94,7 +95,7 @@ class Config:
                 "CAMPAIGNS_PROGRESS_SECONDS", default=1.0, minimum=0.01, maximum=60.0
             ),
             events_kept_days=reader.number(
-                "CAMPAIGNS_EVENTS_KEPT_DAYS", default=30.0, minimum=8.0, maximum=3650.0
+                "CAMPAIGNS_EVENTS_KEPT_DAYS", default=KEPT_DAYS_DEFAULT, minimum=KEPT_DAYS_MIN, maximum=3650.0
             ),
             database_connections_max=reader.integer(
                 "CAMPAIGNS_DATABASE_CONNECTIONS_MAX", default=10, minimum=3, maximum=100

@@ -11,9 +11,10 @@ import grpc.aio
 
 from callplane.events.v1 import events_pb2_grpc
 from callplane.gateway.v2 import gateway_pb2_grpc
-from libs import pg
+from libs import pg, telemetry
+from libs.errors import ServiceError
 from libs.loops import Loop
-from libs.outbox import EventServicer
+from libs.outbox import EventServicer, forgetting_loop
 from libs.pg import Lease, Pool, Wakeup
 from libs.rpc import Peer, PrincipalSigner, RunningServer
 from libs.rpc import serving as serving_rpc
@@ -48,6 +49,8 @@ from services.gateway.store.changes import CHANNEL
 _SERVICE: Final = "gateway"
 _USAGE_SECONDS: Final = 5.0
 
+_log = telemetry.logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -71,7 +74,7 @@ class _Peers:
 async def running(config: Config) -> AsyncIterator[Running]:
     """Serves until the block ends; then stops accepting, finishes what it has begun, and closes."""
     signer = PrincipalSigner(config.principal_secret)
-    vault = Vault(config.encryption_key, purpose=_SERVICE)
+    vault = Vault(config.encryption_key, purpose=_SERVICE, former=config.former_encryption_keys)
     descriptors = Descriptors.load()
     async with AsyncExitStack() as stack:
         pool = await _pool(stack, config.database_url.reveal(), size_max=config.pool_size_max)
@@ -88,13 +91,15 @@ async def running(config: Config) -> AsyncIterator[Running]:
         invalidation = Invalidation(changed, [directory.clear, admission.clear])
         usage = Loop("gateway usage", admission.flush, interval_seconds=_USAGE_SECONDS)
         forwarder = _forwarder(held, worker_pool, interval_seconds=config.forward_seconds)
+        forgetting = forgetting_loop(worker_pool, schema=_SERVICE, days=config.events_kept_days)
         health = Health(_checks(pool, peers))
 
         # What stops last stands first: requests in progress need the intake, and their usage is written
         # after them.
         stack.push_async_callback(_flush, admission)
+        loops = (usage, forwarder, forgetting)
         await _background(
-            stack, intake.run, events.run, changed.run, invalidation.run, usage.run, forwarder.run
+            stack, intake.run, events.run, changed.run, invalidation.run, *(loop.run for loop in loops)
         )
         rpc = await stack.enter_async_context(
             serving_rpc(
@@ -209,6 +214,9 @@ def _registration(
 
 
 async def _flush(admission: Admission) -> None:
-    async with asyncio.timeout(2):
-        while await admission.flush():
-            pass
+    try:
+        async with asyncio.timeout(2):
+            while await admission.flush():
+                pass
+    except (ServiceError, TimeoutError) as exc:
+        _log.warning("usage not written", reason=getattr(exc, "reason", "DEADLINE_EXCEEDED"))

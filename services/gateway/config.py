@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from libs.environment import EnvironmentReader, Secret
+from libs.outbox import KEPT_DAYS_DEFAULT, KEPT_DAYS_MIN
 
 _SECRET_LENGTH_MIN: Final = 32
 
@@ -37,6 +38,10 @@ class Config:
     intake_queue_max: int = 2000
     # How often webhooks that were answered without `calls` are offered to it.
     forward_seconds: float = 5.0
+    # What these sealed can still be opened.
+    former_encryption_keys: tuple[Secret, ...] = ()
+    # What was told to the other services is forgotten after so long.
+    events_kept_days: float = KEPT_DAYS_DEFAULT
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Config":
@@ -50,6 +55,9 @@ class Config:
             authz_listen=env.address("GATEWAY_AUTHZ_LISTEN"),
             public_url=env.text("GATEWAY_PUBLIC_URL").rstrip("/"),
             encryption_key=env.secret("GATEWAY_ENCRYPTION_KEY", length_min=_SECRET_LENGTH_MIN),
+            former_encryption_keys=env.secrets(
+                "GATEWAY_FORMER_ENCRYPTION_KEYS", length_min=_SECRET_LENGTH_MIN
+            ),
             principal_secret=env.secret("PRINCIPAL_SECRET", length_min=_SECRET_LENGTH_MIN),
             calls_address=env.address("CALLS_ADDRESS"),
             campaigns_address=env.address("CAMPAIGNS_ADDRESS"),
@@ -64,6 +72,9 @@ class Config:
                 "GATEWAY_INTAKE_QUEUE_MAX", default=2000, minimum=1, maximum=100_000
             ),
             forward_seconds=env.number("GATEWAY_FORWARD_SECONDS", default=5.0, minimum=0.05, maximum=60.0),
+            events_kept_days=env.number(
+                "GATEWAY_EVENTS_KEPT_DAYS", default=KEPT_DAYS_DEFAULT, minimum=KEPT_DAYS_MIN
+            ),
         )
         if config.public_url and not _is_origin(config.public_url):
             env.problem("GATEWAY_PUBLIC_URL", "must be http(s)://host[:port] without a path")

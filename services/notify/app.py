@@ -45,7 +45,7 @@ class _Parts:
     """Everything between the pools and the server."""
 
     def __init__(self, config: Config, *, pool: Pool, worker_pool: Pool, signer: PrincipalSigner) -> None:
-        vault = Vault(config.encryption_key, purpose=_SERVICE)
+        vault = Vault(config.encryption_key, purpose=_SERVICE, former=config.former_encryption_keys)
         self.twilio = _twilio(config)
         self.endpoint = EndpointClient(allow_loopback=config.allow_private_urls)
         self.sender = Sender(worker_pool, self.twilio, retry_seconds=config.send_retry_seconds)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from libs.environment import EnvironmentReader, Secret
+from libs.outbox import KEPT_DAYS_DEFAULT, KEPT_DAYS_MIN
 from services.notify.domain.webhooks import SCHEDULE_SECONDS
 
 _SECRET_LENGTH_MIN: Final = 32
@@ -34,8 +35,10 @@ class Config:
     send_retry_seconds: float = 1.0
     # Waits before the attempts to deliver an event.
     delivery_schedule_seconds: tuple[float, ...] = SCHEDULE_SECONDS
+    # What these sealed can still be opened.
+    former_encryption_keys: tuple[Secret, ...] = ()
     # What was told to the other services is forgotten after so long.
-    events_kept_days: float = 30.0
+    events_kept_days: float = KEPT_DAYS_DEFAULT
     pool_size_max: int = 8
     worker_pool_size_max: int = 10
 
@@ -51,6 +54,9 @@ class Config:
             campaigns_address=reader.address("CAMPAIGNS_ADDRESS"),
             principal_secret=reader.secret("PRINCIPAL_SECRET", length_min=_SECRET_LENGTH_MIN),
             encryption_key=reader.secret("NOTIFY_ENCRYPTION_KEY", length_min=_SECRET_LENGTH_MIN),
+            former_encryption_keys=reader.secrets(
+                "NOTIFY_FORMER_ENCRYPTION_KEYS", length_min=_SECRET_LENGTH_MIN
+            ),
             twilio_base_url=reader.text("TWILIO_BASE_URL", default="https://api.twilio.com"),
             twilio_account_sid=reader.text("TWILIO_ACCOUNT_SID"),
             twilio_auth_token=reader.secret("TWILIO_AUTH_TOKEN"),
@@ -58,7 +64,9 @@ class Config:
             status_callback_url=reader.text("NOTIFY_STATUS_CALLBACK_URL", default=""),
             allow_private_urls=reader.flag("NOTIFY_ALLOW_PRIVATE_URLS", default=False),
             grpc_reflection=reader.flag("GRPC_REFLECTION", default=False),
-            events_kept_days=reader.number("NOTIFY_EVENTS_KEPT_DAYS", default=30.0, minimum=8),
+            events_kept_days=reader.number(
+                "NOTIFY_EVENTS_KEPT_DAYS", default=KEPT_DAYS_DEFAULT, minimum=KEPT_DAYS_MIN
+            ),
             pool_size_max=reader.integer("NOTIFY_POOL_SIZE_MAX", default=8, minimum=2, maximum=100),
             worker_pool_size_max=reader.integer(
                 "NOTIFY_WORKER_POOL_SIZE_MAX", default=10, minimum=4, maximum=100

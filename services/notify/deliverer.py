@@ -12,7 +12,7 @@ from libs.in_flight import InFlight
 from libs.loops import Loop
 from libs.pg import Pool
 from libs.vault import Vault
-from services.notify.domain.webhooks import SCHEDULE_SECONDS, ClaimedDelivery, PostResult
+from services.notify.domain.webhooks import SCHEDULE_SECONDS, AttemptError, ClaimedDelivery, PostResult
 from services.notify.operations import delivering
 
 _INTERVAL_SECONDS: Final = 1.0
@@ -105,6 +105,9 @@ class Deliverer:
             await delivering.record(self._pool, claimed, result, schedule=self._schedule)
 
     async def _post(self, claimed: ClaimedDelivery, secrets: Sequence[str]) -> PostResult:
+        if not secrets:
+            _log.error("webhook cannot be signed")
+            return PostResult(status_code=0, error=AttemptError.NOT_SIGNED, response_body="", duration_ms=0.0)
         headers = delivering.headers_of(claimed, secrets=secrets)
         if traceparent := telemetry.current_traceparent():
             headers["traceparent"] = traceparent

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from libs import telemetry
 from libs.errors import ServiceError
 from libs.pg import Pool, transaction
-from libs.vault import Vault
+from libs.vault import SecretUnreadable, Vault
 from services.gateway.domain.webhooks import IncomingEvent
 from services.gateway.store import held_webhooks
 from services.gateway.store.held_webhooks import HeldWebhook
@@ -38,6 +38,8 @@ class HeldWebhooks:
         self._pool = worker_pool
         self._vault = vault
         self._ingest = ingest
+        # The last that was looked at; None begins with the oldest.
+        self._passed: HeldWebhook | None = None
 
     async def hold(self, event: IncomingEvent) -> None:
         """Never raises a ServiceError: the answer has to go out whatever happens here."""
@@ -53,18 +55,27 @@ class HeldWebhooks:
         _held.add(1, {"outcome": "held" if held else "full"})
 
     async def step(self) -> int:
-        """Hands the oldest to the ledger; returns how many it took. Raises if it cannot have them now."""
+        """Hands the oldest to the ledger; returns how many it looked at. Raises if it cannot have them now.
+        What cannot be opened, because its key is gone, stays and keeps nothing else from going on."""
         async with transaction(self._pool) as conn:
-            oldest = await held_webhooks.list_oldest(conn, limit=_BATCH_MAX, bytes_max=_BATCH_BYTES_MAX)
-        if not oldest:
-            return 0
-        await self._ingest([self._opened(held) for held in oldest])
-        async with transaction(self._pool) as conn:
-            await held_webhooks.delete(conn, [held.id for held in oldest])
+            oldest = await held_webhooks.list_oldest(
+                conn, limit=_BATCH_MAX, bytes_max=_BATCH_BYTES_MAX, after=self._passed
+            )
+        opened = {held.id: event for held in oldest if (event := self._opened(held)) is not None}
+        if len(opened) < len(oldest):
+            _log.error("held webhooks cannot be opened", count=len(oldest) - len(opened))
+        if opened:
+            await self._ingest(list(opened.values()))
+            async with transaction(self._pool) as conn:
+                await held_webhooks.delete(conn, list(opened))
+        self._passed = oldest[-1] if oldest else None
         return len(oldest)
 
-    def _opened(self, held: HeldWebhook) -> IncomingEvent:
-        return replace(held.event, body=self._vault.open(held.event.body, place=_place(held.id)))
+    def _opened(self, held: HeldWebhook) -> IncomingEvent | None:
+        try:
+            return replace(held.event, body=self._vault.open(held.event.body, place=_place(held.id)))
+        except SecretUnreadable:
+            return None
 
 
 def _place(id_: UUID) -> str:

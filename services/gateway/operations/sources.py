@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.errors import FieldViolation, InvalidArgument
 from libs.pg import Pool, transaction
-from libs.vault import Vault
+from libs.vault import SecretUnreadable, Vault
 from services.gateway.domain import sources
 from services.gateway.domain.signatures import (
     Scheme,
@@ -120,8 +120,15 @@ class Directory:
         return OpenSource(
             source=source,
             secret=self._vault.open(sealed, place=place),
-            previous_secret=self._vault.open(previous, place=place) if previous else b"",
+            previous_secret=self._opened_if_possible(previous, place=place) if previous else b"",
         )
+
+    def _opened_if_possible(self, sealed: bytes, *, place: str) -> bytes:
+        """A source whose secret was replaced because the encryption key was lost is good all the same."""
+        try:
+            return self._vault.open(sealed, place=place)
+        except SecretUnreadable:
+            return b""
 
 
 def _place(org_id: UUID, name: str) -> str:

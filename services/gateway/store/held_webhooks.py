@@ -41,19 +41,26 @@ async def insert(conn: Connection, held: HeldWebhook) -> bool:
     return status == "INSERT 0 1"
 
 
-async def list_oldest(conn: Connection, *, limit: int, bytes_max: int) -> list[HeldWebhook]:
-    """As many as fit into `bytes_max`, one at least."""
+async def list_oldest(
+    conn: Connection, *, limit: int, bytes_max: int, after: HeldWebhook | None = None
+) -> list[HeldWebhook]:
+    """As many as fit into `bytes_max`, one at least; those that stand behind `after`, if it is given."""
     rows = await conn.fetch(
         """
         SELECT id, org_id, source_id, provider, body, received_at, traceparent
           FROM (SELECT *, sum(octet_length(body)) OVER in_order AS bytes, row_number() OVER in_order AS turn
-                  FROM (SELECT * FROM gateway.held_webhooks ORDER BY received_at, id LIMIT $1) AS oldest
+                  FROM (SELECT * FROM gateway.held_webhooks
+                         WHERE $3::timestamptz IS NULL OR (received_at, id) > ($3, $4::uuid)
+                         ORDER BY received_at, id
+                         LIMIT $1) AS oldest
                 WINDOW in_order AS (ORDER BY received_at, id)) AS summed
          WHERE bytes <= $2 OR turn = 1
          ORDER BY received_at, id
         """,
         limit,
         bytes_max,
+        after.event.received_at if after else None,
+        after.id if after else None,
     )
     return [
         HeldWebhook(

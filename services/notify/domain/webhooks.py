@@ -54,6 +54,8 @@ class AttemptError(StrEnum):
     PROTOCOL_ERROR = "PROTOCOL_ERROR"
     REDIRECTED = "REDIRECTED"
     HTTP_STATUS = "HTTP_STATUS"
+    # Nothing was sent: no secret can be opened to sign it with.
+    NOT_SIGNED = "NOT_SIGNED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Webhooks that were answered while `calls` was away reach the ledger all the same."""
 
+from libs.environment import Secret
 from libs.pg import DatabaseUnavailable
 from services.gateway.store import held_webhooks
 from tests.integration.gateway.conftest import StartGateway
@@ -55,6 +56,31 @@ async def test_a_restart_forgets_none_and_nobody_can_read_them(
             return [body] == [event.body for event in gateway.peers.calls.events]
 
         await eventually(there)
+
+
+async def test_what_cannot_be_opened_keeps_nothing_else_from_the_ledger(
+    start_gateway: StartGateway, database: Database
+) -> None:
+    lost, kept = webhook("tool-calls", number=1), webhook("tool-calls", number=2)
+    keys = [Secret(f"{number}. encryption key of the gateway's tests") for number in range(3)]
+    for key, body in zip(keys, (lost, kept), strict=False):
+        async with start_gateway(encryption_key=key, former_encryption_keys=tuple(keys)) as gateway:
+            gateway.peers.calls.fail_with = DatabaseUnavailable()
+            assert 200 == await ask(gateway, body)
+
+    changed = {"encryption_key": keys[2], "former_encryption_keys": (keys[1],)}
+    async with start_gateway(forward_seconds=0.1, **changed) as gateway:
+        gateway.peers.calls.fail_with = None
+
+        async def there() -> bool:
+            return kept in [event.body for event in gateway.peers.calls.events]
+
+        await eventually(there)
+
+        async def taken() -> bool:
+            return await waiting(database) == 1
+
+        await eventually(taken)
 
 
 async def test_the_answer_goes_out_when_nothing_can_be_held(

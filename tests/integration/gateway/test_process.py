@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
+from structlog.testing import capture_logs
 
-from tests.integration.gateway.harness import PRINCIPAL_SECRET, PUBLIC_URL
+from tests.integration.gateway.conftest import StartGateway
+from tests.integration.gateway.harness import PRINCIPAL_SECRET, PUBLIC_URL, unreachable
 from tests.integration.gateway.peers import Peers
 from tests.support.postgres import Database
 from tests.support.waiting import eventually
@@ -90,6 +92,22 @@ async def test_it_migrates_serves_and_ends_on_sigterm(blank_database: Database, 
     assert all(line.startswith(b"{") for line in output.splitlines())
     assert b"encryption-key-of" not in output
     assert b'"encryption_key"' not in output or b"***" in output
+
+
+async def test_it_ends_in_order_while_the_database_is_away(
+    start_gateway: StartGateway, database: Database
+) -> None:
+    """What cannot be written any more is told, and keeps nothing from being closed."""
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(start_gateway())
+        key = await gateway.key("calls:read")
+        assert 200 == (await gateway.authz.get("/v2/anything", headers={"x-api-key": key.key})).status_code
+        async with unreachable(database, role="gateway_worker"):
+            with capture_logs() as logs:
+                await stack.aclose()
+
+    told = [(log["event"], log["reason"]) for log in logs if log["event"] == "usage not written"]
+    assert [("usage not written", "DATABASE_UNAVAILABLE")] == told
 
 
 async def test_an_unusable_environment_is_told_whole(database: Database, peers: Peers) -> None:

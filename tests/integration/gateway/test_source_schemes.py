@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from callplane.gateway.v2 import gateway_pb2
+from libs.environment import Secret
 from tests.integration.gateway.conftest import StartGateway
 from tests.integration.gateway.harness import Gateway, signed_by_twilio, signed_with_time, webhook
 from tests.support.postgres import Database
@@ -250,6 +251,20 @@ async def test_without_an_overlap_the_old_secret_ends_at_once(gateway: Gateway) 
         gateway_pb2.GetSourceRequest(id=source.id), metadata=gateway.internal()
     )
     assert "" == found.secret
+
+
+async def test_after_a_lost_key_a_source_is_good_again_with_a_new_secret(start_gateway: StartGateway) -> None:
+    """The overlap keeps a secret that nobody can open any more."""
+    async with start_gateway() as gateway:
+        source = await create(gateway, HMAC, secret="")
+    async with start_gateway(
+        encryption_key=Secret("an encryption key after the one that was lost")
+    ) as gateway:
+        assert 500 == await status(gateway, source, HMAC.headers(BODY, secret=source.secret))
+        rotated = await rotate(gateway, source)
+
+        await become(gateway, source, rotated.secret, 200)
+        assert 401 == await status(gateway, source, HMAC.headers(BODY, secret=source.secret))
 
 
 async def test_the_overlap_ends_by_the_clock(start_gateway: StartGateway, database: Database) -> None:

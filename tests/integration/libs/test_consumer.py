@@ -9,11 +9,13 @@ from uuid import UUID
 import grpc
 import grpc.aio
 import pytest
+from structlog.testing import capture_logs
 
 from callplane.events.v1 import events_pb2, events_pb2_grpc
 from libs import outbox, pg
 from libs.errors import Kind
 from libs.outbox import cursors
+from libs.outbox.forgetting import forget
 from libs.rpc import Peer, serving, to_service_error
 from tests.integration.libs import reading
 from tests.integration.libs.reading import append, consumer, event, running, write_effect
@@ -350,4 +352,29 @@ async def test_events_without_an_effect_are_passed_over_together(
     assert 66 == batches[0]
     assert [("call-1", False), ("call-1", True)] == [
         (subject, waiting) for subject, _, _, waiting in await _dead(effects)
+    ]
+
+
+async def test_a_reader_that_was_away_too_long_says_what_it_missed_and_goes_on(
+    effects: Database, calls: Peer, calls_worker: pg.Pool, notify_worker: pg.Pool
+) -> None:
+    """In the log as an error, and counted."""
+    await append(calls_worker, [event("first")])
+    async with running(consumer(calls, notify_worker)):
+        await _until(effects, 1)
+    await append(calls_worker, [event("forgotten"), event("forgotten too")])
+    await append(calls_worker, [event("the last old one")])
+    await effects.execute("UPDATE calls.outbox SET time = now() - interval '40 days'")
+    async with pg.transaction(calls_worker) as conn:
+        assert 3 == await forget(conn, "calls", days=30, limit=100)
+    await append(calls_worker, [event("new")])
+
+    with capture_logs() as logs:
+        async with running(consumer(calls, notify_worker)):
+            names = await _until(effects, 3)
+
+    assert ["first", "the last old one", "new"] == names
+    told = [log for log in logs if log["event"] == "events were forgotten before they were read"]
+    assert [("error", reading.CONSUMER, "calls")] == [
+        (log["log_level"], log["consumer"], log["source"]) for log in told
     ]

@@ -9,7 +9,7 @@ from libs import outbox, pg
 from libs.outbox.forgetting import forget
 from services.calls.operations.forgetting import KeyForgetting
 from tests.integration.libs.reading import event
-from tests.support.postgres import Database
+from tests.support.postgres import SERVICES, Database
 
 ORGS = (UUID(int=1), UUID(int=2))
 
@@ -24,8 +24,9 @@ async def told(database: Database, schema: str, *, days_ago: int, count: int, or
     )
 
 
-@pytest.mark.parametrize("schema", ["calls", "campaigns", "notify"])
+@pytest.mark.parametrize("schema", SERVICES)
 async def test_old_events_are_forgotten_in_bounded_batches(database: Database, schema: str) -> None:
+    """The last of the old ones stays, to show where the log goes on."""
     for org_id in ORGS:
         await told(database, schema, days_ago=40, count=7, org_id=org_id)
     await told(database, schema, days_ago=20, count=2, org_id=ORGS[0])
@@ -36,9 +37,17 @@ async def test_old_events_are_forgotten_in_bounded_batches(database: Database, s
             async with pg.transaction(pool) as conn:
                 forgotten.append(await forget(conn, schema, days=30, limit=10))
 
-    assert [10, 4, 0] == forgotten
-    rows = await database.fetch(f"SELECT subject FROM {schema}.outbox")  # noqa: S608
-    assert ["days ago 20"] * 2 == [row["subject"] for row in rows]
+    assert [10, 3, 0] == forgotten
+    rows = await database.fetch(f"SELECT subject FROM {schema}.outbox ORDER BY position")  # noqa: S608
+    assert ["days ago 40", *["days ago 20"] * 2] == [row["subject"] for row in rows]
+
+
+async def test_what_is_behind_a_young_event_is_left_for_another_day(database: Database) -> None:
+    for days_ago in (40, 20, 40):
+        await told(database, "calls", days_ago=days_ago, count=2, org_id=ORGS[0])
+
+    async with database.pool("calls_worker") as pool, pg.transaction(pool) as conn:
+        assert 1 == await forget(conn, "calls", days=30, limit=10)
 
 
 async def test_a_week_is_left_alone_whatever_is_asked(database: Database) -> None:
@@ -64,18 +73,29 @@ async def test_a_week_is_left_alone_whatever_is_asked(database: Database) -> Non
     assert 4 == len(await database.fetch("SELECT FROM calls.outbox"))
 
 
-async def test_a_reader_goes_on_where_it_stood_after_others_were_forgotten(database: Database) -> None:
-    await told(database, "calls", days_ago=40, count=3, org_id=ORGS[0])
+async def test_a_reader_that_comes_too_late_is_told_so_once(database: Database) -> None:
+    await told(database, "calls", days_ago=40, count=4, org_id=ORGS[0])
     async with database.pool("calls_worker") as pool:
-        async with pg.transaction(pool) as conn:
-            cursor = (await outbox.read_after(conn, "calls", "", 2)).cursor
+
+        async def read(cursor: str, *, limit: int = 10) -> outbox.Page:
+            async with pg.transaction(pool) as conn:
+                return await outbox.read_after(conn, "calls", cursor, limit)
+
+        cursors = [(await read("", limit=count)).cursor for count in range(1, 5)]
+        on_time = await read(cursors[0])
         async with pg.transaction(pool) as conn:
             assert 3 == await forget(conn, "calls", days=30, limit=10)
             await outbox.append(conn, "calls", [event("new")])
-        async with pg.transaction(pool) as conn:
-            page = await outbox.read_after(conn, "calls", cursor, 10)
 
-    assert ["call-1"] == [one.subject for one in page.events]
+        late = await read(cursors[0])
+        after = await read(late.cursor)
+        anew = await read("")
+        whole = await read(cursors[3])
+
+    assert (3, False) == (len(on_time.events), on_time.missed)
+    assert (["days ago 40", "call-1"], True) == ([one.subject for one in late.events], late.missed)
+    assert (["call-1"], False) == ([one.subject for one in whole.events], whole.missed)
+    assert [False, False] == [after.missed, anew.missed]
 
 
 async def test_old_keys_of_webhooks_are_forgotten_wherever_they_lie(database: Database) -> None:

@@ -1,7 +1,10 @@
 """Every service has the tables that libs work with, exactly as libs describe them."""
 
+import re
+
 import pytest
 
+from deploy.local.postgres import SUPERUSER
 from tests.support.postgres import SERVICES, Cluster, Database
 
 SHARED = ("outbox", "leases", "cursors", "dead_events")
@@ -55,6 +58,28 @@ async def test_shared_tables_are_as_described(
     tables = tuple(f"{table}_" for table in found)
     expected = {constraint for constraint in described_constraints if constraint[0].startswith(tables)}
     assert expected <= await _constraints(services, service)
+
+
+async def _forgetting(database: Database, schema: str) -> str:
+    """The function by which old events go, as if it were that of `calls`."""
+    rows = await database.fetch(
+        """
+        SELECT concat_ws(' ', prosrc, prosecdef, proconfig, pg_get_function_arguments(oid), proacl) AS said
+          FROM pg_proc
+         WHERE pronamespace = $1::text::regnamespace AND proname = 'forget_events'
+        """,
+        schema,
+    )
+    return re.sub(rf"\b{schema}(?=\b|_)", "calls", rows[0]["said"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_old_events_go_by_one_function_everywhere(
+    services: Database, log_database: Database, service: str
+) -> None:
+    described = (await _forgetting(log_database, "calls")).replace(SUPERUSER, "calls_owner")
+
+    assert described == await _forgetting(services, service)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from callplane.events.v1 import events_pb2
 from callplane.notify.v2 import webhooks_pb2
 from libs import failpoints
+from libs.environment import Secret
 from tests.integration.notify.conftest import StartService
 from tests.integration.notify.harness import Receiver, Service
 from tests.support.waiting import eventually
@@ -356,3 +357,30 @@ async def test_a_failing_endpoint_pauses_and_is_tried_with_one(
         await receiver.has(10)
 
     assert 5 == while_paused
+
+
+async def test_a_former_key_opens_and_a_lost_one_holds_up_nobody_else(
+    start_service: StartService, receiver: Receiver
+) -> None:
+    """What no key opens is not sent, until its secret is rotated."""
+    keys = [Secret(f"{number}. encryption key of the tests of notify") for number in range(3)]
+    async with start_service(encryption_key=keys[0]) as service:
+        lost = await service.webhook(f"{receiver.url}/lost")
+    async with start_service(encryption_key=keys[1]) as service:
+        kept = await service.webhook(f"{receiver.url}/kept")
+    async with start_service(encryption_key=keys[2], former_encryption_keys=(keys[1],)) as service:
+        await service.call_ended()
+        await service.delivery(kept.id, "DELIVERED")
+        unsigned = await service.delivery(lost.id, "RETRYING")
+
+        rotate = webhooks_pb2.RotateWebhookSecretRequest(id=lost.id)
+        rotated = await service.webhooks.RotateWebhookSecret(rotate, metadata=service.metadata)
+        retry = webhooks_pb2.RetryDeliveryRequest(id=unsigned.id)
+        await service.webhooks.RetryDelivery(retry, metadata=service.metadata)
+        await service.delivery(lost.id, "DELIVERED")
+
+    got = {one.path: one for one in receiver.received}
+    for path, secret in (("/kept", kept.secret), ("/lost", rotated.secret)):
+        Webhook(secret).verify(got[path].body, got[path].headers)
+    assert 2 == len(receiver.received)
+    assert [(0, "NOT_SIGNED")] == [(one.status_code, one.error) for one in unsigned.attempts]

@@ -25,6 +25,19 @@ def test_values_are_read_by_type() -> None:
     reader.finish()
 
 
+def test_several_secrets_stand_in_one_variable() -> None:
+    reader = EnvironmentReader(
+        {"KEYS": "first-key-there-was, second-key-there-was,", "SHORT": "long-enough,no"}
+    )
+
+    assert ["first-key-there-was", "second-key-there-was"] == [one.reveal() for one in reader.secrets("KEYS")]
+    assert () == reader.secrets("OTHER_KEYS")
+    reader.secrets("SHORT", length_min=4)
+    with pytest.raises(ConfigurationError) as raised:
+        reader.finish()
+    assert ("SHORT must have at least 4 characters in each",) == raised.value.problems
+
+
 def test_defaults_stand_in_for_missing_and_empty_variables() -> None:
     reader = EnvironmentReader({"METRICS_LISTEN": ""})
 
