@@ -23,7 +23,7 @@ class AssistantNotFound(ServiceError):
 
 
 class AssistantInactive(ServiceError):
-    """The assistant is switched off."""
+    """The assistant is switched off; switch it on, or name another one."""
 
     kind = Kind.WRONG_STATE
     reason = "ASSISTANT_INACTIVE"
@@ -65,7 +65,7 @@ class CampaignWrongStatus(ServiceError):
 
 
 class CampaignEmpty(ServiceError):
-    """The campaign has no contact to call."""
+    """The campaign has nobody to call; add contacts first."""
 
     kind = Kind.WRONG_STATE
     reason = "CAMPAIGN_EMPTY"

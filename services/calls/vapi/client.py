@@ -1,53 +1,23 @@
 """What the service asks of Vapi, in the service's own terms."""
 
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from typing import Final
 
 from libs.breaker import BreakerOpen
-from libs.environment import Secret
 from libs.errors import ServiceError
-from services.calls.domain.assistants import ProviderAssistant, ProviderPhoneNumber
 from services.calls.domain.placement import Outcome, Placed, PlacementOrder, ProviderCall, Refused, Unknown
-from services.calls.errors import (
-    ProviderAnswerLost,
-    ProviderAssistantNotFound,
-    ProviderCredentialsRefused,
-    ProviderRefused,
-    ProviderUnavailable,
-)
+from services.calls.errors import ProviderUnavailable
 from services.calls.vapi import assistants, calls, refusals
-from services.calls.vapi.transport import MEBIBYTE, Answer, NoAnswer, NotSent, Request, VapiTransport
+from services.calls.vapi.directory import VapiDirectory, Webhook
+from services.calls.vapi.requests import LIST_BYTES_MAX, VapiRequests, needed, segment, succeeded
+from services.calls.vapi.transport import Answer, NoAnswer, NotSent, Request, VapiTransport
 
-_T = TypeVar("_T")
-
-# A finished call carries its whole conversation, several times over.
-_CALL_BYTES_MAX: Final = 8 * MEBIBYTE
-_LIST_BYTES_MAX: Final = 32 * MEBIBYTE
 _PAGE_SIZE: Final = 100
-_PHONE_NUMBERS_MAX: Final = 1000
 _PAGES_MAX: Final = 50
-_READ_SECONDS: Final = 10.0
-_DOCUMENT_SECONDS: Final = 30.0
-# A call, or a change, waits for it.
-_DOCUMENT_READ_SECONDS: Final = 3.0
-_DOCUMENTS_MAX: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """Where Vapi shall send its messages and how it shall authenticate: by a stored credential, or by a
-    header."""
-
-    url: str
-    credential_id: str = ""
-    secret: Secret = field(default_factory=lambda: Secret(""))
-
-
-class Vapi:
+class Vapi(VapiDirectory):
     """The VoiceProvider that Vapi is. Reads are repeated by their callers; the POST of a call by nobody."""
 
     def __init__(
@@ -58,12 +28,10 @@ class Vapi:
         post_seconds_max: float = 10.0,
         page_size: int = _PAGE_SIZE,
     ) -> None:
+        super().__init__(VapiRequests(transport), webhook=webhook)
         self._transport = transport
-        self._webhook = webhook
         self._post_seconds_max = post_seconds_max
         self._page_size = page_size
-        # Assistants as Vapi has them, secrets included, by id; and when they were read.
-        self._documents: dict[str, tuple[Any, float]] = {}
 
     async def close(self) -> None:
         await self._transport.close()
@@ -107,10 +75,12 @@ class Vapi:
 
     async def get_call(self, provider_call_id: str) -> ProviderCall | None:
         """None if Vapi knows no such call. Raises ProviderUnavailable."""
-        answer = await self._read("get_call", f"/call/{_segment(provider_call_id)}", route="/call/{id}")
+        answer = await self._requests.read(
+            "get_call", f"/call/{segment(provider_call_id)}", route="/call/{id}"
+        )
         if answer.status == 404:
             return None
-        return _needed(calls.provider_call(_succeeded(answer).document))
+        return needed(calls.provider_call(succeeded(answer).document))
 
     async def list_calls(
         self, *, created_from: datetime, created_to: datetime, provider_assistant_id: str = ""
@@ -146,118 +116,14 @@ class Vapi:
                 route="/{id}/control",
                 body={"type": "end-call"},
             )
-            if (await self._send(control)).status != 404:
+            if (await self._requests.send(control)).status != 404:
                 return
-        path = f"/call/{_segment(provider_call_id)}"
-        answer = await self._send(
+        path = f"/call/{segment(provider_call_id)}"
+        answer = await self._requests.send(
             Request(operation="delete_call", method="DELETE", path=path, route="/call/{id}")
         )
         if answer.status != 404:
-            _succeeded(answer)
-
-    async def create_assistant(self, *, name: str, config: Mapping[str, Any]) -> ProviderAssistant:
-        body = assistants.outgoing(config, name=name, server=self._server())
-        answer = await self._send(
-            Request(
-                operation="create_assistant",
-                method="POST",
-                path="/assistant",
-                route="/assistant",
-                body=body,
-                repeatable=False,
-            )
-        )
-        return _assistant(answer)
-
-    async def get_assistant(self, provider_assistant_id: str) -> ProviderAssistant:
-        path = f"/assistant/{_segment(provider_assistant_id)}"
-        return _assistant(await self._read("get_assistant", path, route="/assistant/{id}"))
-
-    async def list_assistants(self, *, limit: int, created_to: datetime | None) -> list[ProviderAssistant]:
-        params = {"limit": str(limit)}
-        if created_to is not None:
-            params["createdAtLe"] = calls.timestamp(created_to)
-        request = Request(
-            operation="list_assistants",
-            method="GET",
-            path="/assistant",
-            route="/assistant",
-            params=params,
-            bytes_max=_LIST_BYTES_MAX,
-        )
-        document = _succeeded(await self._send(request)).document
-        if not isinstance(document, list):
-            raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
-        found = [_needed(assistants.provider_assistant(one)) for one in document]
-        return sorted(found, key=lambda one: (one.created_at is None, one.created_at), reverse=True)
-
-    async def update_assistant(
-        self, provider_assistant_id: str, *, name: str, config: Mapping[str, Any] | None
-    ) -> ProviderAssistant:
-        """An empty name and an absent configuration stay as they are. Secrets inside of what is replaced are
-        put back: nobody but the provider has them."""
-        body: Mapping[str, Any] = {"name": name}
-        if config is not None:
-            present = await self._assistant_document(provider_assistant_id)
-            outgoing = assistants.outgoing(config, name=name, server=self._server())
-            body = assistants.with_secrets_kept(outgoing, present=present)
-        request = Request(
-            operation="update_assistant",
-            method="PATCH",
-            path=f"/assistant/{_segment(provider_assistant_id)}",
-            route="/assistant/{id}",
-            body={key: value for key, value in body.items() if (key, value) != ("name", "")},
-        )
-        return _assistant(await self._send(request))
-
-    async def _recent_document(self, provider_assistant_id: str) -> Any:
-        """As `_assistant_document`, at most half a minute old: it is asked for with each call of a campaign
-        whose assistant has moved on."""
-        document, read_at = self._documents.get(provider_assistant_id, (None, -_DOCUMENT_SECONDS))
-        if time.monotonic() - read_at >= _DOCUMENT_SECONDS:
-            document = await self._assistant_document(provider_assistant_id)
-            if len(self._documents) >= _DOCUMENTS_MAX:
-                self._documents.clear()
-            self._documents[provider_assistant_id] = (document, time.monotonic())
-        return document
-
-    async def _assistant_document(self, provider_assistant_id: str) -> Any:
-        path = f"/assistant/{_segment(provider_assistant_id)}"
-        answer = await self._read(
-            "get_assistant", path, route="/assistant/{id}", seconds_max=_DOCUMENT_READ_SECONDS
-        )
-        if answer.status == 404:
-            raise ProviderAssistantNotFound
-        return _succeeded(answer).document
-
-    async def get_phone_number(self, phone_number_id: str) -> ProviderPhoneNumber | None:
-        path = f"/phone-number/{_segment(phone_number_id)}"
-        answer = await self._read("get_phone_number", path, route="/phone-number/{id}")
-        if answer.status == 404:
-            return None
-        return _needed(assistants.phone_number(_succeeded(answer).document))
-
-    async def list_phone_numbers(self) -> list[ProviderPhoneNumber]:
-        """All that the key may see, up to 1000. Raises ProviderCredentialsRefused if the key is not
-        accepted."""
-        request = Request(
-            operation="list_phone_numbers",
-            method="GET",
-            path="/phone-number",
-            route="/phone-number",
-            params={"limit": str(_PHONE_NUMBERS_MAX)},
-            bytes_max=_LIST_BYTES_MAX,
-        )
-        document = _succeeded(await self._send(request, refused=ProviderCredentialsRefused)).document
-        if not isinstance(document, list):
-            raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
-        found = [assistants.phone_number(one) for one in document]
-        return [one for one in found if one is not None]
-
-    def _server(self) -> dict[str, Any]:
-        return assistants.server(
-            url=self._webhook.url, credential_id=self._webhook.credential_id, secret=self._webhook.secret
-        )
+            succeeded(answer)
 
     async def _list_page(
         self, created_from: datetime, created_to: datetime, *, provider_assistant_id: str
@@ -275,45 +141,12 @@ class Vapi:
             path="/call",
             route="/call",
             params=params,
-            bytes_max=_LIST_BYTES_MAX,
+            bytes_max=LIST_BYTES_MAX,
         )
-        document = _succeeded(await self._send(request)).document
+        document = succeeded(await self._requests.send(request)).document
         if not isinstance(document, list):
             raise ProviderUnavailable
-        return [_needed(calls.provider_call(one)) for one in document]
-
-    async def _read(
-        self, operation: str, path: str, *, route: str, seconds_max: float = _READ_SECONDS
-    ) -> Answer:
-        return await self._send(
-            Request(
-                operation=operation,
-                method="GET",
-                path=path,
-                route=route,
-                seconds_max=seconds_max,
-                bytes_max=_CALL_BYTES_MAX,
-            )
-        )
-
-    async def _send(self, request: Request, *, refused: type[ServiceError] | None = None) -> Answer:
-        """Statuses that say nothing about the request itself (our key, our balance, their rate) are
-        unavailability; `refused` is raised instead where the key is what is asked about."""
-        try:
-            answer = await self._transport.send(request)
-        except NotSent as exc:
-            raise ProviderUnavailable(metadata={"cause": exc.reason}) from exc
-        except NoAnswer as exc:
-            unclear = ProviderUnavailable if request.repeatable else ProviderAnswerLost
-            raise unclear(metadata={"cause": exc.reason}) from exc
-        if refused is not None and answer.status in (401, 403):
-            raise refused(metadata={"status": str(answer.status)})
-        if answer.status in (401, 402, 403, 429):
-            raise ProviderUnavailable(
-                metadata={"status": str(answer.status)},
-                retry_after_seconds=answer.retry_after_seconds or None,
-            )
-        return answer
+        return [needed(calls.provider_call(one)) for one in document]
 
 
 def _outcome(answer: Answer) -> Outcome:
@@ -325,26 +158,3 @@ def _outcome(answer: Answer) -> Outcome:
             answer.status, answer.document, retry_after_seconds=answer.retry_after_seconds
         )
     return Unknown(reason=f"HTTP_{answer.status}")
-
-
-def _succeeded(answer: Answer) -> Answer:
-    if not answer.ok:
-        detail = "; ".join(refusals.messages(answer.document))
-        raise ProviderRefused(metadata={"status": str(answer.status), "detail": detail})
-    return answer
-
-
-def _assistant(answer: Answer) -> ProviderAssistant:
-    if answer.status == 404:
-        raise ProviderAssistantNotFound
-    return _needed(assistants.provider_assistant(_succeeded(answer).document))
-
-
-def _needed(found: _T | None) -> _T:
-    if found is None:
-        raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
-    return found
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")

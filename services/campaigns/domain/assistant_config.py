@@ -9,10 +9,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from libs.errors import FieldViolation
+from services.campaigns.domain import assistant_kinds, assistant_secrets
+from services.campaigns.domain.assistant_kinds import Kind, Range
 
 _BYTES_MAX: Final = 256 * 1024
 _DEPTH_MAX: Final = 20
@@ -64,114 +65,12 @@ _PHRASE_LENGTHS: Final = (2, 140)
 _FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    least: float
-    most: float | None = None
-
-    def breach(self, value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return "must be a number"
-        if value < self.least or (self.most is not None and value > self.most):
-            top = "" if self.most is None else f" and at most {self.most:g}"
-            return f"must be at least {self.least:g}{top}"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What a voice, model or transcriber of one provider needs, and within which limits."""
-
-    required: tuple[str, ...] = ()
-    ranges: Mapping[str, _Range] = field(default_factory=dict)
-
-
-_VOICE: Final = ("voiceId",)
-_VOICES: Final[Mapping[str, _Kind]] = {
-    "11labs": _Kind(
-        _VOICE,
-        {
-            "stability": _Range(0, 1),
-            "similarityBoost": _Range(0, 1),
-            "style": _Range(0, 1),
-            "speed": _Range(0.7, 1.2),
-            "optimizeStreamingLatency": _Range(0, 4),
-        },
-    ),
-    "azure": _Kind(_VOICE, {"speed": _Range(0.5, 2)}),
-    "cartesia": _Kind(_VOICE),
-    "custom-voice": _Kind(("server",)),
-    "deepgram": _Kind(_VOICE),
-    "hume": _Kind(_VOICE),
-    "inworld": _Kind(_VOICE, {"temperature": _Range(0.1, 2), "speakingRate": _Range(0.5, 1.5)}),
-    "lmnt": _Kind(_VOICE, {"speed": _Range(0.25, 2)}),
-    "microsoft": _Kind(_VOICE, {"styleDegree": _Range(0.01, 2), "speed": _Range(0.5, 2)}),
-    "minimax": _Kind(_VOICE, {"pitch": _Range(-12, 12), "speed": _Range(0.5, 2), "volume": _Range(0.5, 2)}),
-    "neuphonic": _Kind(("voiceId", "language"), {"speed": _Range(0.25, 2)}),
-    "openai": _Kind(_VOICE, {"speed": _Range(0.25, 4)}),
-    "playht": _Kind(
-        _VOICE,
-        {
-            "speed": _Range(0.1, 5),
-            "temperature": _Range(0.1, 2),
-            "voiceGuidance": _Range(1, 6),
-            "styleGuidance": _Range(1, 30),
-            "textGuidance": _Range(1, 2),
-        },
-    ),
-    "rime-ai": _Kind(_VOICE, {"speed": _Range(0.1)}),
-    "sesame": _Kind(("voiceId", "model")),
-    "smallest-ai": _Kind(_VOICE),
-    "tavus": _Kind(_VOICE),
-    "vapi": _Kind(_VOICE, {"speed": _Range(0.25, 2)}),
-    "wellsaid": _Kind(_VOICE),
-    "xai": _Kind(_VOICE, {"speed": _Range(0.7, 1.5)}),
-}
-_MODEL_RANGES: Final = {
-    "temperature": _Range(0, 2),
-    "maxTokens": _Range(50, 10_000),
-    "numFastTurns": _Range(0),
-}
-_MODEL_PROVIDERS: Final = (
-    "anthropic", "anthropic-bedrock", "anyscale", "cerebras", "deep-seek", "deepinfra", "google", "groq",
-    "inflection-ai", "minimax", "openai", "openrouter", "perplexity-ai", "together-ai", "xai",
-)  # fmt: skip
-_MODELS: Final[Mapping[str, _Kind]] = {
-    **{provider: _Kind(("model",), _MODEL_RANGES) for provider in _MODEL_PROVIDERS},
-    "custom-llm": _Kind(("model", "url"), {**_MODEL_RANGES, "timeoutSeconds": _Range(0, 300)}),
-    "vapi": _Kind((), _MODEL_RANGES),
-}
-_TRANSCRIBERS: Final[Mapping[str, _Kind]] = {
-    **{
-        provider: _Kind()
-        for provider in (
-            "11labs", "assembly-ai", "azure", "cartesia", "deepgram", "gladia", "google", "soniox",
-            "talkscriber", "vapi", "xai",
-        )
-    },
-    "custom-transcriber": _Kind(("server",)),
-    "openai": _Kind(("model",)),
-    "speechmatics": _Kind(("customVocabulary",)),
-}  # fmt: skip
-
-_SECRET_KEYS: Final = frozenset(
-    {
-        "secret", "serverurlsecret", "apikey", "api_key", "authtoken", "auth_token", "twilioauthtoken",
-        "password", "token", "accesstoken", "access_token", "clientsecret", "client_secret",
-        "authorization", "privatekey", "private_key",
-    }
-)  # fmt: skip
-_SECRET_HEADER: Final = re.compile(r"authorization|cookie|secret|token|password|api-?key", re.IGNORECASE)
-# JSON schemas: the names in them are names of fields, not secrets.
-_SCHEMAS: Final = frozenset({"parameters", "schema", "properties"})
-
-
 def violations(config: Mapping[str, Any]) -> list[FieldViolation]:
     """Everything that is wrong, up to 50; `None` for a field that is to be taken away is fine."""
     breach = _size_breach(config) or _text_breach(config)
     if breach:
         return [FieldViolation("config", breach)]
-    found = [*_fields(config), *_secrets("config", config, headers=False)]
+    found = [*_fields(config), *assistant_secrets.secrets("config", config)]
     return found[:_VIOLATIONS_MAX]
 
 
@@ -234,7 +133,7 @@ def _type_breach(key: str, value: Any) -> str | None:
     return None
 
 
-def _kinds(kinds: Mapping[str, _Kind]) -> Callable[[str, Any], Iterator[FieldViolation]]:
+def _kinds(kinds: Mapping[str, Kind]) -> Callable[[str, Any], Iterator[FieldViolation]]:
     def check(place: str, value: Mapping[str, Any]) -> Iterator[FieldViolation]:
         kind = kinds.get(str(value.get("provider")))
         if kind is None:
@@ -252,7 +151,7 @@ def _kinds(kinds: Mapping[str, _Kind]) -> Callable[[str, Any], Iterator[FieldVio
 
 
 def _model(place: str, value: Mapping[str, Any]) -> Iterator[FieldViolation]:
-    yield from _kinds(_MODELS)(place, value)
+    yield from _kinds(assistant_kinds.MODELS)(place, value)
     tools = value.get("tools", [])
     if not isinstance(tools, list):
         yield FieldViolation(f"{place}.tools", "must be a list")
@@ -270,7 +169,7 @@ def _model(place: str, value: Mapping[str, Any]) -> Iterator[FieldViolation]:
 
 
 def _duration(place: str, value: Any) -> Iterator[FieldViolation]:
-    breach = _Range(10, 43_200).breach(value)
+    breach = Range(10, 43_200).breach(value)
     if breach:
         yield FieldViolation(place, breach)
 
@@ -299,27 +198,12 @@ def _phrases(place: str, value: list[Any]) -> Iterator[FieldViolation]:
 
 
 _CHECKS: Final[Mapping[str, Callable[[str, Any], Iterator[FieldViolation]]]] = {
-    "voice": _kinds(_VOICES),
+    "voice": _kinds(assistant_kinds.VOICES),
     "model": _model,
-    "transcriber": _kinds(_TRANSCRIBERS),
+    "transcriber": _kinds(assistant_kinds.TRANSCRIBERS),
     "maxDurationSeconds": _duration,
     "firstMessageMode": _first_message_mode,
     "backgroundSound": _background_sound,
     "voicemailDetection": _voicemail_detection,
     "endCallPhrases": _phrases,
 }
-
-
-def _secrets(place: str, value: Any, *, headers: bool) -> Iterator[FieldViolation]:
-    if isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _secrets(f"{place}.{index}", inner, headers=False)
-    if not isinstance(value, Mapping):
-        return
-    for key, inner in value.items():
-        secret = _SECRET_HEADER.search(key) if headers else key.lower() in _SECRET_KEYS
-        if secret and inner:
-            text = "secrets are not kept here: store a credential at the provider and name its id"
-            yield FieldViolation(f"{place}.{key}", text)
-        elif key not in _SCHEMAS:
-            yield from _secrets(f"{place}.{key}", inner, headers=key == "headers")

@@ -22,7 +22,11 @@ HEADER: Final = (
 )
 
 # What spreadsheets take for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BLANK = ("\t", "\r", "\n")
+# Where the comma is the decimal sign, cells end at semicolons, and a quotation mark inside of one is nothing
+# but a character.
+_INNER_FORMULA = re.compile(r"([;\t\r\n])(?=\"*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _PHONE = re.compile(r"\+[1-9]\d{6,14}")
 
 
@@ -74,8 +78,9 @@ def _cells(row: ExportRow) -> list[str]:
 
 
 def _harmless(text: str) -> str:
-    """An apostrophe keeps a spreadsheet from running the cell. E.164 is a plain number to it and stays as it
-    is."""
-    if text.startswith(_FORMULA) and not _PHONE.fullmatch(text):
-        return "'" + text
-    return text
+    """An apostrophe keeps a spreadsheet from running the cell, or what it takes for one. E.164 is a plain
+    number to it and stays as it is."""
+    if _PHONE.fullmatch(text):
+        return text
+    shown = _INNER_FORMULA.sub(r"\1'", text)
+    return "'" + shown if shown.startswith(_BLANK) or shown.lstrip().startswith(_FORMULA) else shown

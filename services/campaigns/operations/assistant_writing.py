@@ -17,13 +17,16 @@ from services.campaigns.errors import (
     AssistantIsTemplate,
     AssistantVersionNotFound,
 )
-from services.campaigns.operations.assistants import AssistantProvider, check_config, existing
-from services.campaigns.store import assistant_versions, assistants
+from services.campaigns.operations.assistants import (
+    WRITE_SECONDS_MAX,
+    AssistantProvider,
+    check_config,
+    existing,
+)
+from services.campaigns.store import assistant_versions, assistant_writes, assistants
 
 _log = telemetry.logger(__name__)
 
-# Longer than any write takes; one that is older belongs to a process that died.
-_WRITE_SECONDS_MAX = 60.0
 _NAMED_FIELDS_MAX = 20
 # The provider certainly changed nothing.
 _REFUSALS = frozenset({Kind.BAD_INPUT, Kind.MISSING, Kind.WRONG_STATE})
@@ -94,6 +97,8 @@ class AssistantWriting:
         return current
 
     async def _set_active(self, current: Assistant, active: bool | None) -> Assistant:
+        if active is None:
+            return current
         async with transaction(self._pool, org_id=current.org_id) as conn:
             updated = await assistants.set_active(conn, current.id, revision=current.revision, active=active)
         if updated is None:
@@ -126,8 +131,8 @@ class AssistantWriting:
     async def _begin(self, write: _Write) -> None:
         current = write.current
         async with transaction(self._pool, org_id=current.org_id) as conn:
-            begun = await assistants.begin_write(
-                conn, current.id, write.wanted, revision=current.revision, within_seconds=_WRITE_SECONDS_MAX
+            begun = await assistant_writes.begin(
+                conn, current.id, write.wanted, revision=current.revision, within_seconds=WRITE_SECONDS_MAX
             )
             if begun:
                 return
@@ -181,19 +186,20 @@ class AssistantWriting:
                 winner = existing(await assistants.find(conn, current.id)).content
         except ServiceError:
             winner = current.content
-        await self._provider.update_assistant(
+        left = await self._provider.update_assistant(
             current.provider_assistant_id,
             org_id=current.org_id,
             name=write.present.name if write.name is not None else None,
             config=drift.patch(wanted=winner, present=told),
         )
-        await self._end(write, last_written=Content(write.present.name, winner.config))
+        # It may be more than we have: some fields the provider keeps once they are set.
+        await self._end(write, last_written=left.content)
 
     async def _end(self, write: _Write, *, last_written: Content) -> None:
         current = write.current
         try:
             async with transaction(self._pool, org_id=current.org_id) as conn:
-                await assistants.end_write(conn, current.id, last_written=last_written, known=current.content)
+                await assistant_writes.end(conn, current.id, last_written=last_written, known=current.content)
         except ServiceError as exc:
             # It counts as under way for a minute, and as what was last written after.
             _log.warning("write not ended", assistant_id=str(current.id), reason=exc.reason)

@@ -19,16 +19,27 @@ from services.campaigns.domain.assistants import (
 )
 from services.campaigns.domain.templates import TEMPLATES
 from services.campaigns.errors import (
+    AssistantBeingChanged,
     AssistantConfigInvalid,
     AssistantInUse,
     AssistantIsTemplate,
     AssistantNotFound,
 )
 from services.campaigns.operations.idempotency import RequestKey, reserve
-from services.campaigns.store import assistant_versions, assistants, campaigns, idempotency, settings
+from services.campaigns.store import (
+    assistant_versions,
+    assistant_writes,
+    assistants,
+    campaigns,
+    idempotency,
+    settings,
+)
 
+# Longer than any write to the provider takes; one that is older belongs to a process that died.
+WRITE_SECONDS_MAX = 60.0
 _NAMED_CAMPAIGNS_MAX = 10
-_EXPORT_ROWS = 100
+_NAMES_LENGTH_MAX = 150
+_EXPORT_ROWS = 20
 _SEEDED_MAX = 10_000
 
 
@@ -114,15 +125,23 @@ class Assistants:
         return await self._create_once(content, org_id=org_id, ephemeral=ephemeral, request=request)
 
     async def import_from_provider(self, provider_assistant_id: str, *, org_id: UUID, name: str) -> Assistant:
-        """A repeat refreshes the entry that is there."""
+        """A repeat refreshes the entry that is there. What was read may be older than it: raises LostRace if
+        it was changed meanwhile, AssistantBeingChanged while a change is on its way to the provider."""
+        async with transaction(self._pool, org_id=org_id) as conn:
+            before = await assistants.find_by_provider_id(conn, provider_assistant_id)
         found = await self._provider.get_assistant(provider_assistant_id, org_id=org_id)
-        content = Content(imported_name(found, name), found.config)
         async with transaction(self._pool, org_id=org_id) as conn:
             known = await assistants.find_by_provider_id(conn, found.id)
+            if _revision(known) != _revision(before):
+                raise LostRace
             if known is None:
+                name = imported_name(found, name)
                 return await assistants.insert(
-                    conn, found, org_id=org_id, name=content.name, source=Source.IMPORTED, ephemeral=False
+                    conn, found, org_id=org_id, name=name, source=Source.IMPORTED, ephemeral=False
                 )
+            if await assistant_writes.is_under_way(conn, known.id, within_seconds=WRITE_SECONDS_MAX):
+                raise AssistantBeingChanged
+            content = Content(imported_name(found, name or _own_name(known)), found.config)
             if _is_as(known, content, at_provider=found.content):
                 return known
             refreshed = await assistants.update(
@@ -146,7 +165,11 @@ class Assistants:
             users = await campaigns.names_using_assistant(conn, assistant_id, limit=_NAMED_CAMPAIGNS_MAX)
             if users:
                 names = ", ".join(users)
-                raise AssistantInUse(f"Campaigns use the assistant: {names}.", metadata={"campaigns": names})
+                raise AssistantInUse(
+                    f"Campaigns use the assistant: {names[:_NAMES_LENGTH_MAX]}. It can be deleted 24 hours "
+                    "after the last of them has completed, or at once if they are canceled or deleted.",
+                    metadata={"campaigns": names},
+                )
             await assistants.mark_deleted(conn, assistant_id)
 
     async def _create_once(
@@ -204,6 +227,15 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 def imported_name(found: ProviderAssistant, wanted: str = "") -> str:
     return (wanted or found.name or found.id)[:NAME_LENGTH_MAX]
+
+
+def _revision(known: Assistant | None) -> int | None:
+    return known.revision if known else None
+
+
+def _own_name(known: Assistant) -> str:
+    """What only the directory calls it; empty if it goes by the provider's name."""
+    return "" if known.name == known.last_written.name else known.name
 
 
 def _is_as(known: Assistant, content: Content, *, at_provider: Content) -> bool:

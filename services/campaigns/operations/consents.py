@@ -19,7 +19,7 @@ class Consents:
         """The one in force, if there is one. Raises InvalidArgument for one of the future."""
         async with transaction(self._pool, org_id=org_id) as conn:
             if new.obtained_at is not None and new.obtained_at > await consents.read_clock(conn):
-                raise InvalidArgument(violations=[FieldViolation("obtainedAt", "must not be in the future")])
+                raise InvalidArgument(violations=[FieldViolation("obtained_at", "must not be in the future")])
             recorded = await consents.insert(conn, new, org_id=org_id)
             if recorded is None:
                 recorded = await consents.find_in_force(

@@ -33,17 +33,18 @@ async def enroll(
     if locked is None or locked.campaign.deleted_at is not None:
         raise CampaignNotFound
     campaign_domain.check(locked.campaign, Action.IMPORT)
-    import_id, accepted = uuid4(), 0
+    import_id, new, returned = uuid4(), 0, 0
     for start in range(0, len(rows.contacts), _INSERT_ROWS):
-        accepted += await contacts.insert_new(
+        added = await contacts.insert_new(
             conn,
             rows.contacts[start : start + _INSERT_ROWS],
             org_id=org_id,
             campaign_id=campaign_id,
             import_id=import_id,
         )
+        new, returned = new + added.new, returned + added.returned
     allowed = await settings.find(conn, org_id=org_id)
-    allowed.check_size(locked.campaign.total_contacts + accepted)
+    allowed.check_size(locked.campaign.total_contacts + new)
     made = await imports.insert(
         conn,
         import_id,
@@ -51,9 +52,9 @@ async def enroll(
         campaign_id=campaign_id,
         source=source,
         default_region=region,
-        accepted=accepted,
-        duplicates=rows.rows - accepted - len(rows.rejections),
+        accepted=new + returned,
+        duplicates=rows.rows - new - returned - len(rows.rejections),
         rejections=rows.rejections,
     )
-    await campaigns.add_contacts(conn, campaign_id, count=accepted)
+    await campaigns.add_contacts(conn, campaign_id, count=new)
     return made

@@ -57,15 +57,7 @@ def page_name(token: str) -> tuple[str, UUID] | None:
 def page_time(token: str) -> tuple[datetime, UUID] | None:
     """Of lists that go by time and id."""
     values = pages.decode(token, size=2)
-    if not values:
-        return None
-    try:
-        at = datetime.fromisoformat(values[0])
-    except ValueError:
-        raise InvalidPageToken from None
-    if at.tzinfo is None:
-        raise InvalidPageToken
-    return at, _uuid(values[1])
+    return (pages.moment(values[0]), _uuid(values[1])) if values else None
 
 
 def _uuid(text: str) -> UUID:

@@ -27,7 +27,7 @@ async def list_before(
         """
         SELECT version, name, config, created_at, restored_version
           FROM campaigns.assistant_versions
-         WHERE assistant_id = $1 AND ($2::integer IS NULL OR version < $2)
+         WHERE assistant_id = $1 AND ($2::bigint IS NULL OR version < $2)
          ORDER BY version DESC
          LIMIT $3
         """,

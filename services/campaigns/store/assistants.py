@@ -7,10 +7,10 @@ from uuid import UUID
 import asyncpg
 
 from libs.pg import Connection
-from services.campaigns.domain import drift
 from services.campaigns.domain.assistants import PROVIDER, Assistant, Content, ProviderAssistant, Source
 from services.campaigns.domain.templates import Template
 from services.campaigns.errors import AssistantAlreadyExists
+from services.campaigns.store import assistant_writes
 from services.campaigns.store.rows import existing
 
 
@@ -105,7 +105,7 @@ async def insert(
     ephemeral: bool,
 ) -> Assistant:
     """Raises AssistantAlreadyExists if the directory has one for the same assistant of the provider."""
-    written = _written(Content(name, provider_assistant.config), provider_assistant.content)
+    written = assistant_writes.columns(Content(name, provider_assistant.config), provider_assistant.content)
     try:
         row = await conn.fetchrow(
             """
@@ -136,13 +136,13 @@ async def insert(
 
 
 async def set_active(
-    conn: Connection, assistant_id: UUID, *, revision: int, active: bool | None
+    conn: Connection, assistant_id: UUID, *, revision: int, active: bool
 ) -> Assistant | None:
     """By hand. None if it is gone or no longer at that revision."""
     row = await conn.fetchrow(
         """
         UPDATE campaigns.assistants
-           SET active = coalesce($3, active), inactive_reason = '', missing_at = NULL,
+           SET active = $3, inactive_reason = '', missing_at = NULL,
                revision = revision + 1, updated_at = now()
          WHERE id = $1 AND revision = $2 AND deleted_at IS NULL
         RETURNING id, org_id, name, source, provider, provider_assistant_id, config, active,
@@ -174,7 +174,7 @@ async def update(
            SET name = $3, config = $4, active = coalesce($5, active),
                version = version + CASE WHEN (name, config) IS DISTINCT FROM ($3::text, $4::jsonb)
                                         THEN 1 ELSE 0 END,
-               inactive_reason = CASE WHEN $5 THEN '' ELSE inactive_reason END,
+               inactive_reason = CASE WHEN $5::boolean IS NULL THEN inactive_reason ELSE '' END,
                written_name = $6, written_config = $7, writing_at = NULL,
                revision = revision + 1, updated_at = now()
          WHERE id = $1 AND revision = $2 AND deleted_at IS NULL
@@ -187,48 +187,13 @@ async def update(
         content.name,
         dict(content.config),
         active,
-        *_written(content, at_provider),
+        *assistant_writes.columns(content, at_provider),
     )
     if row is None:
         return None
     changed = _assistant(row)
     await _insert_version(conn, changed, restored_version=restored_version)
     return changed
-
-
-async def begin_write(
-    conn: Connection, assistant_id: UUID, content: Content, *, revision: int, within_seconds: float
-) -> bool:
-    """Notes what is about to be written to the provider. False if it is gone or changed, or another write
-    began less than `within_seconds` ago and has not ended."""
-    begun: bool | None = await conn.fetchval(
-        """
-        UPDATE campaigns.assistants
-           SET written_name = $3, written_config = $4, writing_at = clock_timestamp()
-         WHERE id = $1 AND revision = $2 AND deleted_at IS NULL
-           AND (writing_at IS NULL OR writing_at < clock_timestamp() - make_interval(secs => $5))
-        RETURNING true
-        """,
-        assistant_id,
-        revision,
-        content.name,
-        dict(content.config),
-        within_seconds,
-    )
-    return begun or False
-
-
-async def end_write(conn: Connection, assistant_id: UUID, *, last_written: Content, known: Content) -> None:
-    """After a write that changed nothing here: what the provider may have now is `last_written`."""
-    await conn.execute(
-        """
-        UPDATE campaigns.assistants
-           SET written_name = $2, written_config = $3, writing_at = NULL
-         WHERE id = $1
-        """,
-        assistant_id,
-        *_written(known, last_written),
-    )
 
 
 async def list_by_provider_ids(
@@ -298,10 +263,3 @@ async def _insert_version(
         dict(assistant.config),
         restored_version,
     )
-
-
-def _written(content: Content, at_provider: Content) -> tuple[str | None, dict[str, Any] | None]:
-    """Kept only where the provider has something else than we have."""
-    if drift.same(content, at_provider):
-        return None, None
-    return at_provider.name, dict(at_provider.config)

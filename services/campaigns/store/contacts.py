@@ -1,6 +1,7 @@
 """Contacts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +10,24 @@ from services.campaigns.domain.contacts import Contact, NewContact, Settlement, 
 from services.campaigns.store.rows import existing
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """`returned` were there from an import that had been taken back."""
+
+    new: int
+    returned: int
+
+
 def _contact(row: Mapping[str, Any]) -> Contact:
     return Contact(**{**row, "status": Status(row["status"])})
 
 
 async def insert_new(
     conn: Connection, new: Sequence[NewContact], *, org_id: UUID, campaign_id: UUID, import_id: UUID
-) -> int:
-    """Adds those whose number the campaign does not have yet, or has only from an import that was taken back,
-    and returns how many they were."""
-    added: int = await conn.fetchval(
+) -> Added:
+    """Adds those whose number the campaign does not have yet, or has only from an import that was taken
+    back."""
+    row = await conn.fetchrow(
         """
         WITH added AS (
             INSERT INTO campaigns.contacts (org_id, campaign_id, import_id, row, name, business_name, phone,
@@ -34,9 +43,10 @@ async def insert_new(
                    status = 'PENDING', reason = '', wait_reason = '',
                    updated_at = now()
              WHERE contacts.status = 'SKIPPED' AND contacts.reason = 'IMPORT_UNDONE'
-            RETURNING 1
+            RETURNING old.id IS NULL AS is_new
         )
-        SELECT count(*) FROM added
+        SELECT count(*) FILTER (WHERE is_new) AS new, count(*) FILTER (WHERE NOT is_new) AS returned
+          FROM added
         """,
         org_id,
         campaign_id,
@@ -47,7 +57,7 @@ async def insert_new(
         [contact.phone for contact in new],
         [contact.time_zone for contact in new],
     )
-    return added
+    return Added(**existing(row))
 
 
 async def list_after(

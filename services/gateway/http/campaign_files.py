@@ -39,13 +39,12 @@ class CampaignFiles:
         self._uploads = asyncio.Semaphore(_UPLOADS_MAX)
 
     async def import_contacts(self, request: Request) -> Response:
-        token, campaign_id = _token(request), _campaign_id(request)
+        token, campaign_id, region = _token(request), _campaign_id(request), _region(request)
         bodies.refuse_compressed(request)
         # Known to be whole and small enough before the campaigns service hears of it: nothing is ever half
         # imported.
         async with self._uploads:
             file = await _read(_file(request))
-            region = request.query_params.get("defaultRegion", "")[:2]
             report = await self._campaigns.import_contacts(
                 campaign_id, _chunks(file), default_region=region, token=token
             )
@@ -73,6 +72,15 @@ def _campaign_id(request: Request) -> str:
         return str(UUID(request.path_params["id"]))
     except ValueError:
         raise InvalidArgument(violations=[FieldViolation("id", "must be a valid UUID")]) from None
+
+
+def _region(request: Request) -> str:
+    """Empty, or of the length of a region; whether there is one the campaigns service knows."""
+    region: str = request.query_params.get("defaultRegion", "")
+    if len(region) not in (0, 2):
+        violation = FieldViolation("defaultRegion", "must be an ISO 3166 region of two letters, like CA")
+        raise InvalidArgument(violations=[violation])
+    return region
 
 
 def _file(request: Request) -> AsyncIterator[bytes]:

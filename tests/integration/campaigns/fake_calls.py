@@ -149,6 +149,8 @@ class FakeCalls(
         # How often one was asked for, and what happens once in the middle of the next change.
         self.assistant_looks = 0
         self.assistant_told: Callable[[], Awaitable[object]] | None = None
+        # What happens once while the next answer to a look is on its way.
+        self.assistant_read: Callable[[], Awaitable[object]] | None = None
         self.assistant_writes: list[provider_pb2.UpdateProviderAssistantRequest] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -335,7 +337,12 @@ class FakeCalls(
             raise self.assistant_trouble
         if request.id not in self.assistants:
             raise NotFound
-        return self.assistants[request.id]
+        found = provider_pb2.ProviderAssistant()
+        found.CopyFrom(self.assistants[request.id])
+        read, self.assistant_read = self.assistant_read, None
+        if read:
+            await read()
+        return found
 
     async def UpdateProviderAssistant(
         self, request: provider_pb2.UpdateProviderAssistantRequest, context: _Context

@@ -70,6 +70,12 @@ class Refusal:
     reason: str
     message: str
     metadata: dict[str, str]
+    # What is wrong with each field.
+    violations: dict[str, str]
+
+    @property
+    def fields(self) -> list[str]:
+        return list(self.violations)
 
 
 async def refused(call: Awaitable[Any]) -> Refusal:
@@ -80,7 +86,11 @@ async def refused(call: Awaitable[Any]) -> Refusal:
     status: Any = rpc_status.from_call(error)
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
-    return Refusal(error.code(), info.reason, error.details() or "", dict(info.metadata))
+    bad_request = error_details_pb2.BadRequest()
+    for detail in status.details[1:]:
+        detail.Unpack(bad_request)
+    violations = {one.field: one.description for one in bad_request.field_violations}
+    return Refusal(error.code(), info.reason, error.details() or "", dict(info.metadata), violations)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,8 @@ async def test_a_bad_configuration_is_refused_with_every_field(service: Service)
     refusal = await refused(service.assistants.CreateAssistant(request, metadata=service.metadata()))
 
     assert (grpc.StatusCode.INVALID_ARGUMENT, "ASSISTANT_CONFIG_INVALID") == (refusal.code, refusal.reason)
+    assert ["config.maxDurationSeconds", "config.nonsense", "config.voice.voiceId"] == sorted(refusal.fields)
+    assert "must be at least 10 and at most 43200" == refusal.violations["config.maxDurationSeconds"]
     assert {} == service.calls.assistants
 
 
@@ -228,6 +230,11 @@ async def test_a_name_of_the_directorys_own_is_no_drift_and_stays_its_own(servic
     imported = await service.assistants.ImportAssistant(request, metadata=service.metadata())
     assert not (await drift(service, imported.id)).drifted
 
+    service.calls.assistants["va-1"].config.fields["firstMessage"].string_value = "Good morning"
+    request = assistants_pb2.ImportAssistantRequest(provider_assistant_id="va-1")
+    taken = await service.assistants.ImportAssistant(request, metadata=service.metadata())
+    assert ("Ours", "Good morning") == (taken.name, to_dict(taken.config)["firstMessage"])
+
     changed = await update(service, imported.id, config={"firstMessage": "Hello"})
     assert ("Ours", "Theirs") == (changed.name, service.calls.assistants["va-1"].name)
     assert not (await drift(service, imported.id)).drifted
@@ -238,6 +245,45 @@ async def test_a_name_of_the_directorys_own_is_no_drift_and_stays_its_own(servic
     renamed = await update(service, imported.id, name="Everybody's", force=True)
     assert ("Everybody's", "Everybody's") == (renamed.name, service.calls.assistants["va-1"].name)
     assert not (await drift(service, imported.id)).drifted
+
+
+async def test_an_import_overtaken_by_a_change_takes_nothing_back(service: Service) -> None:
+    """AS-4: neither one that was kept while the provider was asked, nor one that is on its way."""
+    created = await service.assistant()
+    request = assistants_pb2.ImportAssistantRequest(provider_assistant_id=created.provider_assistant_id)
+    service.calls.assistant_read = lambda: update(service, created.id, config={"firstMessage": "Changed"})
+    refusal = await refused(service.assistants.ImportAssistant(request, metadata=service.metadata()))
+    assert (grpc.StatusCode.ABORTED, "LOST_RACE") == (refusal.code, refusal.reason)
+    kept = await get(service, created.id)
+    assert ("Changed", 2) == (to_dict(kept.config)["firstMessage"], kept.version)
+    refusals = []
+
+    async def meanwhile() -> None:
+        call = service.assistants.ImportAssistant(request, metadata=service.metadata())
+        refusals.append(await refused(call))
+
+    service.calls.assistant_told = meanwhile
+    again = await update(service, created.id, config={"firstMessage": "Again"})
+
+    assert ["ASSISTANT_BEING_CHANGED"] == [one.reason for one in refusals]
+    assert ("Again", 3) == (to_dict(again.config)["firstMessage"], again.version)
+    assert not (await drift(service, created.id)).drifted
+
+
+async def test_what_could_not_be_undone_at_the_provider_is_told_as_ours(service: Service) -> None:
+    """AS-2, AS-4: the provider keeps a voice once it is set; nobody else is blamed for it."""
+    created = await service.assistant()
+    service.calls.assistant_told = lambda: service.database.execute(
+        "UPDATE campaigns.assistants SET revision = revision + 1"
+    )
+    refusal = await refused(update(service, created.id, config={"voice": OTHER_VOICE}))
+    assert "ETAG_MISMATCH" == refusal.reason
+
+    [difference] = (await drift(service, created.id)).differences
+    assert ("voice", ChangedBy.DIRECTORY) == (difference.field, difference.changed_by)
+    again = await update(service, created.id, config={"voice": OTHER_VOICE})
+    assert (OTHER_VOICE, 2) == (to_dict(again.config)["voice"], again.version)
+    assert not (await drift(service, created.id)).drifted
 
 
 async def test_a_write_whose_answer_is_lost_is_told_as_ours(service: Service) -> None:
@@ -352,6 +398,7 @@ async def test_an_assistant_that_is_gone_is_switched_off_and_its_campaigns_fail(
         refusal = await refused(service.campaign(assistant_id=created.id))
         assert "ASSISTANT_GONE" == refusal.reason
         assert (await drift(service, created.id)).gone
+        assert gone == await update(service, created.id)
 
         service.calls.assistants[taken.id] = taken
         await _due(service)

@@ -261,7 +261,7 @@ async def test_an_import_is_taken_back(service: Service) -> None:
 async def test_who_had_a_decision_on_record_is_withdrawn_and_may_come_again(service: Service) -> None:
     """CA-1: a contact whose call was refused for want of a line was never dialed; its verdict stays."""
     service.calls.script = lambda _: Script(result="REFUSED", reason="NO_LINE_FREE", infrastructure=True)
-    campaign = await service.campaign(contacts=2, cap=1)
+    campaign = await service.campaign(contacts=2, cap=1, auto_enroll=True)
     await service.start(campaign.id)
 
     async def refused_once() -> bool:
@@ -278,9 +278,16 @@ async def test_who_had_a_decision_on_record_is_withdrawn_and_may_come_again(serv
 
     undone = (await service.undo(campaign.id, found.id)).undo
     assert (1, 1, 0) == (undone.removed, undone.withdrawn, undone.kept)
-    assert Campaign.COMPLETED == (await service.get(campaign.id)).status
     [contact] = await service.contacts(campaign.id)
     assert (campaigns_pb2.Contact.SKIPPED, "IMPORT_UNDONE") == (contact.status, contact.reason)
+    again = await service.load(campaign.id, contacts_csv(2))
+    assert (2, 0) == (again.accepted, again.duplicates)
+    waiting = await service.update(campaign.id, auto_enroll=False)
+    assert (2, 2, 2) == (waiting.total_contacts, waiting.stats.contacts, waiting.stats.pending)
+    undone = (await service.undo(campaign.id, again.import_id)).undo
+    assert (1, 1, 0) == (undone.removed, undone.withdrawn, undone.kept)
+    done = await service.get(campaign.id)
+    assert (Campaign.COMPLETED, 1, 1) == (done.status, done.total_contacts, done.stats.skipped)
 
 
 async def test_a_campaign_waits_for_a_quiet_line(service: Service) -> None:

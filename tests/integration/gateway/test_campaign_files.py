@@ -190,6 +190,15 @@ async def test_an_upload_that_breaks_off_inside_is_never_a_500(gateway: Gateway)
     assert {answer.status_code for answer in answers} <= {404, 503}
 
 
+async def test_a_region_of_three_letters_is_not_cut_to_another_one(gateway: Gateway) -> None:
+    """CA-1: AUT is Austria, AU is Australia."""
+    answer = await gateway.http.post(f"{IMPORT}?defaultRegion=AUT", content=CSV, headers=as_csv(gateway))
+
+    [_, bad_request] = answer.json()["details"]
+    assert (400, "defaultRegion") == (answer.status_code, bad_request["fieldViolations"][0]["field"])
+    assert [] == gateway.peers.campaigns.principals
+
+
 async def test_an_id_that_is_none_is_a_bad_request(gateway: Gateway) -> None:
     answer = await gateway.http.post("/v2/campaigns/7/contacts:import", content=CSV, headers=as_csv(gateway))
 
