@@ -12,6 +12,8 @@ T ?=
 export TMPDIR := $(CURDIR)/var/tmp
 export BUF_CACHE_DIR := $(CURDIR)/.cache/buf
 export PYTHONUNBUFFERED := 1
+# Dozens of processes start in a run of the tests; compiling everything in each would take minutes.
+unexport PYTHONDONTWRITEBYTECODE
 $(shell mkdir -p "$(TMPDIR)")
 
 INSTALLED := $(VENV)/.installed
@@ -45,8 +47,13 @@ bench: setup ## Run the benchmarks (var/bench.json); GROWTH=1, SOAK=1 or DIALS=1
 
 .PHONY: test
 test: setup ## Everything that must hold: lint, types, all tests
-	@$(MAKE) -j2 --output-sync=target lint types
-	@$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(T)
+	@$(MAKE) -j2 --output-sync=target lint types collect
+	@$(PY) -m pytest -n 3 --dist loadscope $(T)
+
+# Alone, and beside the types, so that not each of the processes above compiles each file of tests.
+.PHONY: collect
+collect: setup
+	@$(PY) -m pytest --collect-only -qq $(T) >"$(TMPDIR)/collected.txt" || { cat "$(TMPDIR)/collected.txt"; exit 1; }
 
 .PHONY: test-unit test-integration test-contract test-e2e
 test-unit: setup ## Logic without I/O (T=path to choose)

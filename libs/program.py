@@ -30,22 +30,22 @@ def run(
     service: str,
     arguments: Sequence[str],
     *,
-    migrations: Path,
     configured: Callable[[Mapping[str, str]], Config],
     running: Callable[[Config], AbstractAsyncContextManager[object]],
     commands: Mapping[str, Command] = MappingProxyType({}),
 ) -> int:
-    """The exit status of `python -m services.<service> [migrate]`, or of one of the service's own commands.
-    What is wrong with the environment is said on standard error, all of it at once."""
+    """The exit status of `python -m services.<service>`, or of one of the service's own commands. What is
+    wrong with the environment is said on standard error, all of it at once."""
     if arguments and arguments[0] in commands:
         return _commanded(service, commands[arguments[0]], arguments[1:])
-    if list(arguments) not in ([], ["migrate"]):
+    if arguments:
         return _refused(f"usage: python -m services.{service} [{'|'.join(['migrate', *commands])}]")
+    # A migration needs nothing of it, and it takes longest to import.
+    from libs.telemetry import providers
+
     try:
-        if arguments:
-            return _migrated(service, migrations)
         config = configured(os.environ)
-        process = telemetry.setup(service, os.environ)
+        process = providers.setup(service, os.environ)
     except ConfigurationError as error:
         return _refused(str(error))
     log = telemetry.logger(f"services.{service}")
@@ -58,22 +58,26 @@ def run(
     return 0
 
 
+def migrated(service: str, migrations: Path) -> int:
+    """The exit status of `python -m services.<service> migrate`, which needs the owner's URL and nothing
+    else of the environment."""
+    logs.configure(service, level=os.environ.get("LOG_LEVEL", "INFO"), stack_traces=False)
+    try:
+        asyncio.run(migrate(_owner_url(service), schema=service, folder=migrations))
+    except ConfigurationError as error:
+        return _refused(str(error))
+    except (MigrationError, OSError) as error:
+        print(f"{service} cannot be migrated: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_FAILED
+    return 0
+
+
 def _commanded(service: str, command: Command, arguments: Sequence[str]) -> int:
     logs.configure(service, level=os.environ.get("LOG_LEVEL", "WARNING"), stack_traces=False)
     try:
         return asyncio.run(command(arguments, os.environ))
     except ConfigurationError as error:
         return _refused(str(error))
-
-
-def _migrated(service: str, migrations: Path) -> int:
-    logs.configure(service, level=os.environ.get("LOG_LEVEL", "INFO"), stack_traces=False)
-    try:
-        asyncio.run(migrate(_owner_url(service), schema=service, folder=migrations))
-    except (MigrationError, OSError) as error:
-        print(f"{service} cannot be migrated: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_FAILED
-    return 0
 
 
 def _spare_the_collector() -> None:

@@ -1,6 +1,8 @@
 """Fixtures for every test, and an environment that holds nothing of the developer's."""
 
+import gc
 import os
+from collections.abc import Generator
 
 _FOREIGN = ("OTEL_", "CALLS_", "CAMPAIGNS_", "NOTIFY_", "GATEWAY_", "VAPI_", "TWILIO_", "PG")
 _FOREIGN_NAMES = {"FAILPOINTS", "PRINCIPAL_SECRET", "CRON_SHARED_SECRET", "LOG_LEVEL", "INCLUDE_STACK_TRACE"}
@@ -13,7 +15,9 @@ for _name in list(os.environ):
 import pytest  # noqa: E402
 import structlog  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from xdist.remote import Producer  # noqa: E402
 
+from tests.support.dealing import ByHand, turn_of  # noqa: E402
 from tests.support.postgres import (  # noqa: E402
     blank_database,
     blank_template,
@@ -33,29 +37,25 @@ structlog.configure(
 
 __all__ = ["blank_database", "blank_template", "cluster", "database", "dsn", "migrated_template"]
 
-# What takes longest begins first, so that no worker is left alone with it at the end.
-_FOLDERS = ("tests/e2e", "tests/integration", "tests/contract", "tests/unit")
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: looking through it for garbage, now and in each test, is in
+    vain."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deals out tests by file; all that share the stack go to one worker, so that there is one of it."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_turn)
+    items.sort(key=lambda item: turn_of(item.nodeid))
 
 
-def _group(item: pytest.Item) -> str:
-    if _shares_stack(item):
-        return "stack"
-    own_stack = item.nodeid.startswith("tests/e2e/")
-    return item.nodeid if own_stack else item.nodeid.partition("::")[0]
-
-
-def _shares_stack(item: pytest.Item) -> bool:
-    return item.nodeid.startswith("tests/e2e/") and "stack" in getattr(item, "fixturenames", ())
-
-
-def _turn(item: pytest.Item) -> tuple[bool, int]:
-    folder = next(n for n, folder in enumerate(_FOLDERS) if item.nodeid.startswith(folder))
-    return (not _shares_stack(item), folder)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHand:
+    return ByHand(config, log)

@@ -1,14 +1,13 @@
 """Traces, metrics and JSON logs, with nothing personal in them.
 
 Attributes are an allow list by habit: ids, counts, kinds and states; never payloads, texts, phone numbers or
-secrets.
+secrets. Switching telemetry on is a process's own: `libs.telemetry.providers`, which takes long to import.
 """
 
 from opentelemetry.trace import SpanKind
 
 from libs.masking import mask_phone
 from libs.telemetry.logs import bind, bind_call, logger
-from libs.telemetry.providers import Telemetry, setup
 from libs.telemetry.tracing import (
     current_traceparent,
     is_untraced,
@@ -22,7 +21,6 @@ from libs.telemetry.tracing import (
 
 __all__ = [
     "SpanKind",
-    "Telemetry",
     "bind",
     "bind_call",
     "current_traceparent",
@@ -30,7 +28,6 @@ __all__ = [
     "logger",
     "mask_phone",
     "meter",
-    "setup",
     "span",
     "start_span",
     "traceparent_of",

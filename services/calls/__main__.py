@@ -5,18 +5,24 @@ import sys
 from pathlib import Path
 
 from libs import program
-from services.calls.app import running
-from services.calls.config import Config
-from services.calls.rebuild import rebuild
+
+
+def main() -> int:
+    if sys.argv[1:] == ["migrate"]:
+        return program.migrated("calls", Path(__file__).parent / "migrations")
+    # Only now: a migration is over before all of it is imported.
+    from services.calls.app import running
+    from services.calls.config import Config
+    from services.calls.rebuild import rebuild
+
+    return program.run(
+        "calls",
+        sys.argv[1:],
+        configured=Config.from_env,
+        running=running,
+        commands={"rebuild": rebuild},
+    )
+
 
 if __name__ == "__main__":
-    sys.exit(
-        program.run(
-            "calls",
-            sys.argv[1:],
-            migrations=Path(__file__).parent / "migrations",
-            configured=Config.from_env,
-            running=running,
-            commands={"rebuild": rebuild},
-        )
-    )
+    sys.exit(main())

@@ -4,16 +4,17 @@ import sys
 from pathlib import Path
 
 from libs import program
-from services.gateway.app import running
-from services.gateway.config import Config
+
+
+def main() -> int:
+    if sys.argv[1:] == ["migrate"]:
+        return program.migrated("gateway", Path(__file__).parent / "migrations")
+    # Only now: a migration is over before all of it is imported.
+    from services.gateway.app import running
+    from services.gateway.config import Config
+
+    return program.run("gateway", sys.argv[1:], configured=Config.from_env, running=running)
+
 
 if __name__ == "__main__":
-    sys.exit(
-        program.run(
-            "gateway",
-            sys.argv[1:],
-            migrations=Path(__file__).parent / "migrations",
-            configured=Config.from_env,
-            running=running,
-        )
-    )
+    sys.exit(main())

@@ -4,16 +4,17 @@ import sys
 from pathlib import Path
 
 from libs import program
-from services.notify.app import running
-from services.notify.config import Config
+
+
+def main() -> int:
+    if sys.argv[1:] == ["migrate"]:
+        return program.migrated("notify", Path(__file__).parent / "migrations")
+    # Only now: a migration is over before all of it is imported.
+    from services.notify.app import running
+    from services.notify.config import Config
+
+    return program.run("notify", sys.argv[1:], configured=Config.from_env, running=running)
+
 
 if __name__ == "__main__":
-    sys.exit(
-        program.run(
-            "notify",
-            sys.argv[1:],
-            migrations=Path(__file__).parent / "migrations",
-            configured=Config.from_env,
-            running=running,
-        )
-    )
+    sys.exit(main())

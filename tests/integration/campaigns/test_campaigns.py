@@ -13,6 +13,7 @@ from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2, contacts_pb2
 from callplane.events.v1 import events_pb2
 from libs import telemetry
 from libs.rpc.convert import struct
+from libs.telemetry.providers import setup
 from tests.integration.campaigns.fake_calls import Script
 from tests.integration.campaigns.harness import ORG, OTHER_ORG, Service, refused
 from tests.support.waiting import eventually
@@ -144,7 +145,7 @@ async def test_a_campaign_whose_contacts_are_all_skipped_completes(service: Serv
 @pytest.fixture
 def traced() -> Iterator[None]:
     """Takes the instrumentation back: it would put this process's spans over what other tests send."""
-    telemetry.setup("tests", {})
+    setup("tests", {})
     yield
     HTTPXClientInstrumentor().uninstrument()
     AsyncPGInstrumentor().uninstrument()
