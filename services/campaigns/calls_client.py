@@ -24,6 +24,9 @@ from services.campaigns.domain.dialing import Dial
 # again.
 _REFUSALS: Final = frozenset({Kind.BAD_INPUT, Kind.MISSING, Kind.WRONG_STATE})
 _REFUSAL_REASONS: Final = frozenset({"NO_LINE_FREE"})
+# The attempt's id stands there for a call that was ordered otherwise, or whose record is gone. Asking again
+# never helps; what became of it is looked up.
+_TAKEN: Final = "CALL_ID_REUSED"
 _LOOK_UP_SECONDS: Final = 5.0
 # Opens for moments only: a restart of `calls` takes seconds, and free slots stay empty meanwhile.
 _BREAKER_SECONDS: Final = 0.5
@@ -37,7 +40,7 @@ class CallsClient:
         self._calls = calls_pb2_grpc.CallServiceStub(peer.channel)
         self._assistants = provider_pb2_grpc.ProviderAssistantServiceStub(peer.channel)
         self._lines = lines_pb2_grpc.LineServiceStub(peer.channel)
-        self._placing = Breaker("calls.place_call", open_seconds=_BREAKER_SECONDS)
+        self._placing = Breaker("calls.place_call", open_seconds=_BREAKER_SECONDS, is_failure=_is_away)
         self._reading = Breaker("calls.read", open_seconds=_BREAKER_SECONDS)
         self._directory = Breaker("calls.assistants")
 
@@ -63,6 +66,8 @@ class CallsClient:
                         request, timeout=self._place_seconds, metadata=metadata
                     )
         except ServiceError as exc:
+            if exc.reason == _TAKEN:
+                return Placement(result=Result.UNKNOWN, reason=exc.reason)
             if exc.kind not in _REFUSALS and exc.reason not in _REFUSAL_REASONS:
                 raise
             return _refusal(exc)
@@ -139,6 +144,11 @@ class CallsClient:
                     request, timeout=_ASSISTANT_SECONDS, metadata=self._peer.metadata(org_id)
                 )
         return [_assistant(one) for one in page.assistants], page.next_page_token
+
+
+def _is_away(exc: Exception) -> bool:
+    """Whether `calls` cannot be reached. A request that takes too long waits for its own account."""
+    return isinstance(exc, ServiceError) and exc.kind is Kind.UNAVAILABLE
 
 
 def _assistant(message: provider_pb2.ProviderAssistant) -> ProviderAssistant:

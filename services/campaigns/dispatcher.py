@@ -4,10 +4,11 @@ due."""
 import asyncio
 
 from libs import telemetry
+from libs.cancellation import raise_if_cancelled
 from libs.errors import ServiceError
 from libs.loops import Loop
-from services.campaigns.domain.dialing import Candidate
-from services.campaigns.operations.dialing import Dialing, Intent
+from services.campaigns.domain.dialing import Candidate, Intent
+from services.campaigns.operations.dialing import Dialing
 
 _log = telemetry.logger(__name__)
 
@@ -17,9 +18,8 @@ _TURN_MAX = 5
 # Of the requests on their way, from one phone number: an account that does not answer holds up only itself.
 _SHARE_OF_NUMBER = 0.5
 _STOP_SECONDS = 3.0
-# Between looks at a phone number that somebody else is on, and after trouble with one campaign.
-_BUSY_SECONDS = 5.0
-_TROUBLE_SECONDS = 5.0
+# Until another look because of a phone number that somebody else is on, or of trouble with a campaign.
+_AGAIN_SECONDS = 5.0
 # Batches of contacts who may not be called now, of one campaign, before others have their turn.
 _VAIN_MAX = 5
 
@@ -28,13 +28,23 @@ class Dispatcher:
     """`wake()` makes it look at once. Calls are placed beside the loop, `in_flight_max` at a time and half of
     them from one phone number, so that a slow answer keeps no other slot empty."""
 
-    def __init__(self, dialing: Dialing, *, tick_seconds: float, in_flight_max: int = 50) -> None:
+    def __init__(
+        self,
+        dialing: Dialing,
+        *,
+        tick_seconds: float,
+        in_flight_max: int = 50,
+        again_seconds: float = _AGAIN_SECONDS,
+    ) -> None:
         self._dialing = dialing
+        self._again_seconds = again_seconds
         self._loop = Loop("dispatcher", self._step, interval_seconds=tick_seconds)
         # With the phone number that each is made from.
         self._in_flight: dict[asyncio.Task[bool], str] = {}
         self._in_flight_max = in_flight_max
         self._timer: asyncio.TimerHandle | None = None
+        # One for all campaigns: each look that ends in vain would leave a timer, and each timer is a look.
+        self._later: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         self._loop.wake()
@@ -45,8 +55,9 @@ class Dispatcher:
         try:
             await self._loop.run()
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._later):
+                if timer is not None:
+                    timer.cancel()
             await self._drain()
 
     async def _step(self) -> int:
@@ -60,7 +71,11 @@ class Dispatcher:
             except ServiceError as exc:
                 # One campaign's trouble is not the others'.
                 _log.warning("campaign not dialed", campaign_id=str(candidate.id), reason=exc.reason)
-                self._wake_later(_TROUBLE_SECONDS)
+                self._wake_later()
+            except Exception as exc:  # noqa: BLE001  nor is what is wrong with its rows
+                raise_if_cancelled()
+                _log.error("campaign cannot be dialed", campaign_id=str(candidate.id), exc_info=exc)
+                self._wake_later()
         self._wake_in(await self._dialing.seconds_until_due(since=dialable.looked_at))
         return dialed
 
@@ -68,7 +83,7 @@ class Dispatcher:
         """A turn of a campaign; answers how many calls are on their way by it."""
         if not await self._dialing.is_line_quiet(candidate):
             # The end of a call wakes the loop too, but not every call is told of.
-            self._wake_later(_BUSY_SECONDS)
+            self._wake_later()
             return 0
         for _ in range(_VAIN_MAX):
             room = self._room(candidate.phone_number_id)
@@ -81,8 +96,13 @@ class Dispatcher:
         self.wake()
         return 0
 
-    def _wake_later(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.wake)
+    def _wake_later(self) -> None:
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(self._again_seconds, self._look_again)
+
+    def _look_again(self) -> None:
+        self._later = None
+        self.wake()
 
     def _room(self, phone_number_id: str) -> int:
         """How many more requests may be on their way from a phone number."""

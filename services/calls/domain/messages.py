@@ -41,8 +41,9 @@ class _Envelope(msgspec.Struct):
     message: msgspec.Raw = msgspec.Raw()
 
 
-class _Reference(TypedDict, total=False):
+class _Assistant(TypedDict, total=False):
     id: Any
+    metadata: Any
 
 
 class _Call(TypedDict, total=False):
@@ -70,7 +71,7 @@ class _Told(TypedDict, total=False):
     endedReason: Any
     customer: Any
     phoneNumber: Any
-    assistant: _Reference | None
+    assistant: _Assistant | None
     analysis: Any
     artifact: Any
     startedAt: Any
@@ -203,19 +204,20 @@ def _message(content: Mapping[str, Any], *, call: Mapping[str, Any], json: str =
         type=kind,
         told_at=moment(content.get("timestamp")),
         provider_call_id=provider_call_id,
-        own_call_id=_own_call_id(call),
+        own_call_id=_own_call_id(call, assistant=mapping(content.get("assistant"))),
         content=content,
         call=call,
         json=json,
     )
 
 
-def _own_call_id(call: Mapping[str, Any]) -> UUID | None:
-    """Our id travels as the call's name and in its metadata."""
+def _own_call_id(call: Mapping[str, Any], *, assistant: Mapping[str, Any]) -> UUID | None:
+    """Our id travels as the call's name and in its metadata, which some messages show as the assistant's."""
     overrides = mapping(call.get("assistantOverrides"))
     told = [
         mapping(overrides.get("metadata")).get("callplaneCallId"),
         mapping(call.get("metadata")).get("callplaneCallId"),
+        mapping(assistant.get("metadata")).get("callplaneCallId"),
         call.get("name"),
     ]
     return next((found for value in told if (found := _uuid(value)) is not None), None)

@@ -167,7 +167,11 @@ class Reconciliation:
                 )
                 # Another row has the provider's id: a webhook told of the call without ours. That one follows
                 # the call; this one holds its line until the call is over.
-                closed = not attached and found.ended and await settling.give_up(conn, call_id=state.call_id)
+                closed = (
+                    not attached
+                    and found.ended
+                    and await settling.give_up(conn, call_id=state.call_id, found=True)
+                )
             if closed:
                 _settled.add(1, {"found": "ELSEWHERE"})
                 _log.warning("placement given up, its call is another row", call_id=str(state.call_id))

@@ -48,9 +48,9 @@ async def record_placed(conn: Connection, *, call_id: UUID, provider_call_id: st
     return True
 
 
-async def give_up(conn: Connection, *, call_id: UUID) -> bool:
-    """Closes a call that was never found at the provider. Its placement stays unknown: absence proves
-    nothing.
+async def give_up(conn: Connection, *, call_id: UUID, found: bool = False) -> bool:
+    """Closes a call that was never found at the provider, or was `found` as another row. Its placement stays
+    unknown: absence proves nothing.
 
     If our own process died around the request, the provider is well and its list can be believed: then the
     customer may be called again. If the provider gave no clear answer, it may be as unclear about its list.
@@ -58,9 +58,10 @@ async def give_up(conn: Connection, *, call_id: UUID) -> bool:
     state = await placements.lock_state(conn, call_id=call_id)
     if state is None or state.settled:
         return False
-    interrupted = state.placement.result is PlacementResult.PENDING
-    not_found = Placement(result=PlacementResult.UNKNOWN, reason="NOT_FOUND", infrastructure=interrupted)
-    await placements.record(conn, call_id=call_id, placement=not_found)
+    interrupted = state.placement.result is PlacementResult.PENDING and not found
+    reason = "FOUND_ELSEWHERE" if found else "NOT_FOUND"
+    unknown = Placement(result=PlacementResult.UNKNOWN, reason=reason, infrastructure=interrupted)
+    await placements.record(conn, call_id=call_id, placement=unknown)
     return await close(conn, call_id=call_id, closed_as="FAILED")
 
 

@@ -65,7 +65,8 @@ class NewContact:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What becomes of a contact after an attempt; `attempts` is what it has used up by then, `callback`
-    whether its wish to be called back stands."""
+    whether its wish to be called back stands. A contact that is PENDING without `retry_in_seconds` stands
+    where it stood before the attempt, ahead of those that are tried again."""
 
     status: Status
     reason: str
@@ -132,7 +133,7 @@ def _given_back(contact: Contact, attempt: Attempt, *, broken_before: int) -> Se
         Status.PENDING,
         reason,
         attempts,
-        retry_in_seconds=delay_seconds,
+        retry_in_seconds=delay_seconds or None,
         callback=contact.callback_dialed,
     )
 

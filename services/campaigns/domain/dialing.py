@@ -1,7 +1,8 @@
-"""A campaign that may dial, and a decided attempt on its way to `calls`."""
+"""Campaigns that may dial, and decided attempts on their way to `calls`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,3 +36,30 @@ class Dial:
     max_duration_seconds: int
     # What the pinned version has otherwise than the assistant has now.
     assistant_overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialable:
+    """Campaigns that may have somebody to call, and the database's time before the look."""
+
+    campaigns: Sequence[Candidate]
+    looked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An attempt that is decided and stored. After the deadline (monotonic) whoever looks after lost intents
+    may have judged it, so its dialer must not send it any more, unless it has put the look off before."""
+
+    dial: Dial
+    deadline: float
+    # It was sent before, or may have been.
+    sent_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was decided at once for a campaign. `more`: there may be others, even if these are none."""
+
+    intents: Sequence[Intent]
+    more: bool

@@ -56,4 +56,4 @@ async def true_up(conn: Connection, attempt: Attempt, *, org_id: UUID) -> None:
     if outcome is None:
         return
     if await budgets.true_up(conn, attempt.id, outcome, cost_usd=attempt.cost_usd):
-        await holds.lift_all(conn, org_id)
+        await holds.lift_unlocked(conn, org_id)

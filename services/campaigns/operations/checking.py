@@ -8,8 +8,9 @@ from libs import telemetry
 from libs.errors import ServiceError
 from libs.pg import Connection, Pool, transaction
 from services.campaigns.domain.attempts import TERMINAL, CallNews, Check, State
+from services.campaigns.domain.dialing import Intent
 from services.campaigns.operations import following
-from services.campaigns.operations.dialing import Calls, Dialing, Intent
+from services.campaigns.operations.dialing import Calls, Dialing
 from services.campaigns.operations.following import Patience
 from services.campaigns.store import attempts, dials
 

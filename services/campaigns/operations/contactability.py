@@ -1,5 +1,6 @@
 """Choosing whom to call next: a verdict on each contact that is due, until one may be dialed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -10,7 +11,7 @@ from services.campaigns import events
 from services.campaigns.domain import contactability
 from services.campaigns.domain.campaigns import Campaign
 from services.campaigns.domain.contactability import Decision, Rules, Verdict
-from services.campaigns.domain.contacts import Contact, Settlement, Status, budget
+from services.campaigns.domain.contacts import Contact, budget
 from services.campaigns.domain.dialing_policies import Gate
 from services.campaigns.operations.following import SCHEMA
 from services.campaigns.store import contacts, gates, verdicts
@@ -70,35 +71,39 @@ async def _first_dialable(
         conn, [contact.id for contact in due], cap=rules.frequency_cap, now=locked.now
     )
     waiting: list[tuple[Contact, Verdict]] = []
+    over: list[tuple[Contact, Verdict]] = []
     chosen = None
     for contact in due:
         # It may have fallen due in the moment since the clock was read.
         now = max(locked.now, contact.next_attempt_at or locked.now)
-        verdict = contactability.contactability(facts[contact.id], _rules_for(contact, rules), now=now)
-        if verdict.decision is Decision.WAIT:
-            waiting.append((contact, verdict))
-            continue
-        await verdicts.insert(
-            conn, contact.id, verdict, org_id=contact.org_id, campaign_id=contact.campaign_id
-        )
+        verdict = contactability.contactability(facts[contact.id], rules_for(contact, rules), now=now)
         if verdict.decision is Decision.DIAL:
+            await verdicts.insert(
+                conn, contact.id, verdict, org_id=contact.org_id, campaign_id=contact.campaign_id
+            )
             chosen = contact
             break
-        await _pass_over(conn, contact, verdict)
+        (waiting if verdict.decision is Decision.WAIT else over).append((contact, verdict))
     if waiting:
         await verdicts.postpone(conn, waiting)
+    if over:
+        await _pass_over(conn, over)
     return chosen
 
 
-def _rules_for(contact: Contact, rules: Rules) -> Rules:
+def rules_for(contact: Contact, rules: Rules) -> Rules:
+    """Of the campaign's rules, those for one of its contacts."""
     if not contact.waits_for_callback:
         return rules
     return replace(rules, max_attempts=budget(contact, max_attempts=rules.max_attempts))
 
 
-async def _pass_over(conn: Connection, contact: Contact, verdict: Verdict) -> None:
-    skipped = verdict.decision is Decision.SKIP
-    status = Status.SKIPPED if skipped else Status.DONE
-    await contacts.settle(conn, contact.id, Settlement(status, verdict.reason, contact.attempts))
-    if skipped:
-        await outbox.append(conn, SCHEMA, [events.contact_skipped(contact, reason=verdict.reason)])
+async def _pass_over(conn: Connection, over: Sequence[tuple[Contact, Verdict]]) -> None:
+    """All at once: whole lists may be suppressed, and others wait for their turn meanwhile."""
+    await verdicts.pass_over(conn, over)
+    skipped = [
+        events.contact_skipped(contact, reason=verdict.reason)
+        for contact, verdict in over
+        if verdict.decision is Decision.SKIP
+    ]
+    await outbox.append(conn, SCHEMA, skipped)

@@ -6,8 +6,9 @@ twice.
 """
 
 import asyncio
+import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from libs.pg import Connection, Pool, transaction
 from services.campaigns.domain.attempts import CallNews, Placement, Result
 from services.campaigns.domain.campaigns import Campaign, Mode
 from services.campaigns.domain.contacts import Contact
-from services.campaigns.domain.dialing import Candidate, Dial
+from services.campaigns.domain.dialing import Candidate, Claims, Dial, Dialable, Intent
 from services.campaigns.domain.dialing_policies import Gate
 from services.campaigns.domain.pace import Pace
 from services.campaigns.operations import following
@@ -33,8 +34,10 @@ failpoints.register("dial.before_intent", "dial.before_post", "dial.after_post",
 
 _log = telemetry.logger(__name__)
 
-# Between requests with the same id while `calls` is away.
-_AGAIN_SECONDS = 0.4
+# Between requests with the same id while `calls` is away: the first pause, how it grows, and the longest.
+_AGAIN_SECONDS_FIRST = 0.4
+_AGAIN_GROWTH = 1.5
+_AGAIN_SECONDS_MAX = 2.0
 
 
 class Calls(Protocol):
@@ -43,33 +46,6 @@ class Calls(Protocol):
     async def find_call(self, call_id: UUID, *, org_id: UUID) -> CallNews | None: ...
 
     async def count_others(self, phone_number_id: str, *, campaign_id: UUID, org_id: UUID) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Dialable:
-    """Campaigns that may have somebody to call, and the database's time before the look."""
-
-    campaigns: Sequence[Candidate]
-    looked_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """An attempt that is decided and stored. After the deadline (monotonic) whoever looks after lost intents
-    may have judged it, so its dialer must not send it any more."""
-
-    dial: Dial
-    deadline: float
-    # It was sent before, or may have been.
-    sent_before: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What was decided at once for a campaign. `more`: there may be others, even if these are none."""
-
-    intents: Sequence[Intent]
-    more: bool
 
 
 _NOTHING = Claims((), more=False)
@@ -199,23 +175,43 @@ class Dialing:
             return placement.result is Result.REFUSED
 
     async def _answer(self, intent: Intent) -> Placement:
-        """Asks until there is an answer: a restart of `calls` takes seconds, and an intent without an answer
-        keeps its slot for longer than that."""
+        """Asks until there is an answer, however long `calls` is away: an intent that nobody asks for any
+        more keeps its slot until it is looked after."""
+        pause_seconds = _AGAIN_SECONDS_FIRST
         while True:
             try:
                 return await self._calls.place(intent.dial)
             except ServiceError as exc:
-                if exc.kind is not Kind.UNAVAILABLE or not await self._may_ask_again(intent):
+                if exc.kind is not Kind.UNAVAILABLE:
                     raise
+                # Shorter than the time to begin, or it would be over by then.
+                await asyncio.sleep(
+                    min(pause_seconds, self._patience.fence_seconds / 2) * random.uniform(0.8, 1.2)
+                )
+                kept = await self._kept(intent)
+                if kept is None:
+                    raise
+                intent = kept
+                pause_seconds = min(pause_seconds * _AGAIN_GROWTH, _AGAIN_SECONDS_MAX)
 
-    async def _may_ask_again(self, intent: Intent) -> bool:
-        """After a moment, while there is time to begin. An intent that is not wanted any more cannot be given
-        back here, because its call may have been made; that is found out later."""
-        await asyncio.sleep(_AGAIN_SECONDS)
+    async def _kept(self, intent: Intent) -> Intent | None:
+        """The intent with its time begun anew, while its own dialer still has it; None if its time to begin
+        is over. Nor is one sent again that is not wanted any more, but it cannot be given back here, because
+        its call may have been made; that is found out later. Who looks after lost intents has each for one
+        time only, because others wait to be looked after."""
         if self._monotonic() >= intent.deadline:
-            return False
+            return None
+        deadline = self._monotonic() + self._patience.fence_seconds
         async with transaction(self._pool) as conn:
-            return await dials.is_wanted(conn, intent.dial.attempt_id)
+            if not await dials.is_wanted(conn, intent.dial.attempt_id):
+                return None
+            if intent.sent_before:
+                return intent
+            await attempts.put_off_check(
+                conn, intent.dial.attempt_id, check_in_seconds=self._patience.intent_seconds
+            )
+        # Later than that, somebody may have looked after it just before it was put off.
+        return replace(intent, deadline=deadline) if self._monotonic() < intent.deadline else None
 
     async def _is_forbidden_by_now(self, dial: Dial) -> bool:
         """What was decided a moment ago may have been forbidden since; then it is given back, unless somebody

@@ -21,6 +21,7 @@ from services.campaigns.domain.dialing_policies import Gate
 from services.campaigns.domain.estimates import CostRange, Group
 from services.campaigns.errors import CampaignNotFound
 from services.campaigns.operations.budgeting import read_accounts
+from services.campaigns.operations.contactability import rules_for
 from services.campaigns.store import budgets, campaigns, contacts, gates, history, holds, verdicts
 
 KILL_SWITCH: Final = "KILL_SWITCH"
@@ -154,8 +155,9 @@ def _judged(
     page: Sequence[Contact], known: Mapping[UUID, Facts], rules: Rules, now: datetime
 ) -> list[_Judged]:
     return [
-        (contact, known[contact.id], contactability.contactability(known[contact.id], rules, now=now))
+        (contact, known[contact.id], contactability.contactability(known[contact.id], own, now=now))
         for contact in page
+        for own in [rules_for(contact, rules)]
     ]
 
 

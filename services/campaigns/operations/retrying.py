@@ -13,8 +13,9 @@ from services.campaigns.domain.recipient_zones import zones_of
 from services.campaigns.domain.retries import History, RetryPolicy, RetryRule, retry_at
 from services.campaigns.store import attempts, contacts, waiting_contacts
 
-# A contact has ten attempts at most, so that the attempts of a page are one bounded list.
-_PAGE = 1000
+# A contact has ten attempts at most, a few that were forgiven and the calls it asked for, so that the
+# attempts of a page are one bounded list.
+_PAGE = 500
 
 
 async def history(conn: Connection, policy: RetryPolicy, contact: Contact, attempt: Attempt) -> History:
@@ -42,6 +43,9 @@ async def _replan_page(conn: Connection, policy: RetryPolicy, page: Sequence[Con
     finished = []
     for contact in page:
         *earlier, last = by_contact[contact.id]
+        if last.reason == INFRASTRUCTURE:
+            # It used up no attempt, and no rule is about it.
+            continue
         outcome = outcome_of(last)
         known = _history(policy.rule(outcome), contact, last, earlier)
         at = retry_at(policy, outcome, known, now=last.ended_at or last.created_at)

@@ -167,7 +167,8 @@ async def count_batch(conn: Connection, campaign_id: UUID, *, batch_no: int) -> 
         """
         SELECT count(*) AS attempts, count(*) FILTER (WHERE state IN ('INTENT', 'PLACED', 'UNKNOWN')) AS open
           FROM campaigns.attempts
-         WHERE campaign_id = $1 AND batch_no = $2 AND counts
+         -- As the index is told which attempts belong to a batch at all.
+         WHERE campaign_id = $1 AND batch_no = $2 AND batch_no > 0 AND counts
         """,
         campaign_id,
         batch_no,
@@ -214,13 +215,13 @@ async def watch_stranded(conn: Connection, *, limit: int) -> int:
     return int(status.removeprefix("UPDATE "))
 
 
-async def set_check(conn: Connection, attempt_id: UUID, *, check_in_seconds: float | None) -> None:
-    """None ends the watch over an attempt that is over."""
+async def put_off_check(conn: Connection, attempt_id: UUID, *, check_in_seconds: float) -> None:
+    """Of an intent; what was answered meanwhile is looked after as its answer says."""
     await conn.execute(
         """
         UPDATE campaigns.attempts
-           SET check_at = clock_timestamp() + make_interval(secs => $2::double precision)
-         WHERE id = $1
+           SET check_at = clock_timestamp() + make_interval(secs => $2)
+         WHERE id = $1 AND state = 'INTENT'
         """,
         attempt_id,
         check_in_seconds,

@@ -298,10 +298,12 @@ async def list_dialable(conn: Connection, *, limit: int) -> Sequence[Candidate]:
                             WHERE holds.campaign_id = campaign.id AND holds.look_at > clock_timestamp())
            AND EXISTS (SELECT FROM campaigns.slots
                         WHERE slots.campaign_id = campaign.id AND slots.attempt_id IS NULL)
-           AND EXISTS (SELECT FROM campaigns.contacts
-                        WHERE contacts.campaign_id = campaign.id AND contacts.status = 'PENDING'
-                          AND (contacts.next_attempt_at IS NULL
-                               OR contacts.next_attempt_at <= clock_timestamp()))
+           -- The first in their order tells for all; EXISTS would read whole lists that wait.
+           AND (SELECT contacts.next_attempt_at IS NULL OR contacts.next_attempt_at <= clock_timestamp()
+                  FROM campaigns.contacts
+                 WHERE contacts.campaign_id = campaign.id AND contacts.status = 'PENDING'
+                 ORDER BY contacts.next_attempt_at NULLS FIRST, contacts.position
+                 LIMIT 1)
          ORDER BY random()
          LIMIT $1
         """,

@@ -167,7 +167,7 @@ async def settle(conn: Connection, contact_id: UUID, settlement: Settlement) -> 
         UPDATE campaigns.contacts
            SET status = $2, reason = $3, attempts = $4, attempt_id = NULL, wait_reason = '',
                updated_at = now(),
-               next_attempt_at = clock_timestamp() + make_interval(secs => nullif($5::double precision, 0)),
+               next_attempt_at = clock_timestamp() + make_interval(secs => $5::double precision),
                callback_at = CASE WHEN $6 THEN callback_at END, callback_dialed = false
          WHERE id = $1
         """,
@@ -184,8 +184,16 @@ async def any_open(conn: Connection, campaign_id: UUID) -> bool:
     """Whether somebody is not dealt with yet."""
     found: bool = await conn.fetchval(
         """
-        SELECT EXISTS (SELECT FROM campaigns.contacts
-                        WHERE campaign_id = $1 AND status IN ('PENDING', 'ACTIVE'))
+        -- In the order of an index, so that contacts who are dealt with are not read.
+        SELECT coalesce((SELECT true FROM campaigns.contacts
+                          WHERE campaign_id = $1 AND status = 'PENDING'
+                          ORDER BY next_attempt_at NULLS FIRST, position
+                          LIMIT 1),
+                        (SELECT true FROM campaigns.contacts
+                          WHERE campaign_id = $1 AND attempt_id IS NOT NULL
+                          ORDER BY attempt_id
+                          LIMIT 1),
+                        false)
         """,
         campaign_id,
     )

@@ -4,8 +4,11 @@ from uuid import UUID
 
 from libs.pg import Connection
 from services.campaigns.domain import pinning
+from services.campaigns.domain.calling_hours import may_call
 from services.campaigns.domain.campaigns import UNDER_WAY, Status
 from services.campaigns.domain.dialing import Dial
+from services.campaigns.domain.recipient_zones import zone_names
+from services.campaigns.store import gates
 from services.campaigns.store.rows import existing
 
 _DIAL = """
@@ -26,7 +29,11 @@ SELECT attempt.id AS attempt_id, attempt.org_id, attempt.campaign_id, attempt.co
 
 
 _STANDING = """
-SELECT campaign.status,
+SELECT campaign.status, contact.phone, contact.time_zone, clock_timestamp() AS now,
+       coalesce((SELECT policy.calling_hours FROM campaigns.dialing_policies AS policy
+                  WHERE policy.org_id = attempt.org_id), '[]') AS hours,
+       coalesce((SELECT policy.calling_hours FROM campaigns.campaign_dialing_policies AS policy
+                  WHERE policy.campaign_id = attempt.campaign_id), '[]') AS own_hours,
        EXISTS (SELECT FROM campaigns.suppressions
                 WHERE suppressions.org_id = attempt.org_id AND suppressions.phone = contact.phone
                   AND suppressions.channel IN ('VOICE', 'ALL'))
@@ -62,6 +69,10 @@ async def get(conn: Connection, attempt_id: UUID) -> Dial:
 
 async def is_wanted(conn: Connection, attempt_id: UUID) -> bool:
     """False once the campaign was paused, ended or stopped by a kill switch, or the contact may not be called
-    any more."""
+    any more, or not at this hour."""
     row = existing(await conn.fetchrow(_STANDING, attempt_id))
-    return Status(row["status"]) in UNDER_WAY and not row["forbidden"]
+    if Status(row["status"]) not in UNDER_WAY or row["forbidden"]:
+        return False
+    weekly = [gates.calling_hours(stored) for stored in (row["hours"], row["own_hours"]) if stored]
+    zones = zone_names(row["phone"], time_zone=row["time_zone"]) if weekly else ()
+    return not weekly or (bool(zones) and may_call(row["now"], zones=zones, hours=weekly))

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.pg import Connection
+from services.campaigns.domain import pinning
 from services.campaigns.domain.budgets import Budget
 from services.campaigns.domain.calling_hours import CallingHours, Window
 from services.campaigns.domain.contactability import FrequencyCap
@@ -198,7 +199,7 @@ def _policy(row: Mapping[str, Any]) -> Policy:
         cap = FrequencyCap(contacts_max=row["frequency_max"], period=period)
     return Policy(
         consent_required=row["consent_required"],
-        calling_hours=_hours(row["calling_hours"]),
+        calling_hours=calling_hours(row["calling_hours"]),
         frequency_cap=cap,
         budget=_budget(row["budget_usd"], row["budget_period_days"]),
         call_cost_max_usd=row["call_cost_max_usd"],
@@ -210,7 +211,7 @@ def _policy(row: Mapping[str, Any]) -> Policy:
 def _own_policy(row: Mapping[str, Any]) -> CampaignPolicy:
     return CampaignPolicy(
         consent_required=row["own_consent_required"],
-        calling_hours=_hours(row["own_calling_hours"]),
+        calling_hours=calling_hours(row["own_calling_hours"]),
         budget=_budget(row["own_budget_usd"], None),
         call_cost_max_usd=row["own_call_cost_max_usd"],
         version=row["own_version"],
@@ -219,14 +220,15 @@ def _own_policy(row: Mapping[str, Any]) -> CampaignPolicy:
 
 
 def _seconds(told: object) -> int:
-    return int(told) if isinstance(told, int | float) and told > 0 else CALL_SECONDS_MAX_DEFAULT
+    return pinning.max_duration_seconds({"maxDurationSeconds": told}) or CALL_SECONDS_MAX_DEFAULT
 
 
 def _budget(limit_usd: Decimal | None, period_days: int | None) -> Budget | None:
     return None if limit_usd is None else Budget(limit_usd=limit_usd, period_days=period_days)
 
 
-def _hours(stored: list[list[int]]) -> CallingHours:
+def calling_hours(stored: list[list[int]]) -> CallingHours:
+    """As they are stored."""
     return CallingHours(tuple(Window(day=day, opens=opens, closes=closes) for day, opens, closes in stored))
 
 

@@ -97,6 +97,28 @@ async def postpone(conn: Connection, postponed: Sequence[tuple[Contact, Verdict]
     )
 
 
+async def pass_over(conn: Connection, over: Sequence[tuple[Contact, Verdict]]) -> None:
+    """Settles contacts that are skipped or whose attempts are used up, and stores why."""
+    await conn.execute(
+        """
+        WITH settled AS (
+            UPDATE campaigns.contacts
+               SET status = CASE passed.verdict WHEN 'SKIP' THEN 'SKIPPED' ELSE 'DONE' END,
+                   reason = passed.reason, next_attempt_at = NULL, wait_reason = '', callback_at = NULL,
+                   callback_dialed = false, updated_at = now()
+              FROM unnest($1::uuid[], $2::text[], $3::text[]) AS passed (id, verdict, reason)
+             WHERE contacts.id = passed.id
+            RETURNING contacts.id, contacts.org_id, contacts.campaign_id, passed.verdict, passed.reason
+        )
+        INSERT INTO campaigns.verdicts (org_id, campaign_id, contact_id, verdict, reason)
+        SELECT org_id, campaign_id, id, verdict, reason FROM settled
+        """,
+        [contact.id for contact, _ in over],
+        [verdict.decision.value for _, verdict in over],
+        [verdict.reason for _, verdict in over],
+    )
+
+
 async def recall(conn: Connection, *, org_id: UUID, campaign_id: UUID | None) -> None:
     """Contacts that were told to wait are looked at again; of all campaigns if none is named. A retry that is
     not due yet is none of them."""

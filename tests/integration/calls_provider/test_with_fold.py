@@ -1,6 +1,7 @@
 """Placing and reconciling together with the fold of webhooks: both write the same rows."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -64,6 +65,35 @@ async def test_a_webhook_that_overtakes_the_answer_places_the_call_once(house: H
     assert (call["id"], call["placement"], call["status"]) == (wanted.call_id, "PLACED", "IN_PROGRESS")
     assert await house.events() == ["placed", "started"]
     assert await house.lines_in_use() == 1
+
+
+async def test_a_call_that_another_row_follows_was_made_and_counts(house: House) -> None:
+    """V10: the webhook that overtakes the answer does not say whose call it is; who was called is not called
+    again as if nobody had."""
+    async with house.database.pool("calls_worker") as pool:
+        folding = Folding(house, pool)
+
+        async def overtake(call: ProviderCall) -> None:
+            nameless = replace(call, document={"id": call.id, "type": "outboundPhoneCall"})
+            await folding.webhook(nameless, type="status-update", status="in-progress")
+
+        house.provider.before_answer = overtake
+        wanted = order()
+        placement = await house.placements.place(wanted, org_id=ORG)
+        assert placement.result == "UNKNOWN"
+        (made,) = house.provider.calls
+        house.provider.change(made, status="ended", endedReason="customer-ended-call")
+        await house.age(wanted.call_id, 30)
+
+        assert await folding.reconciliation.settle_placements() == 1
+
+    call = await house.call(wanted.call_id)
+    assert ("FAILED", "FOUND_ELSEWHERE", False) == (
+        call["status"],
+        call["placement_reason"],
+        call["placement_infrastructure"],
+    )
+    assert await house.lines_in_use() == 0
 
 
 async def test_a_whole_call_that_overtakes_the_answer_leaves_no_line_behind(house: House) -> None:

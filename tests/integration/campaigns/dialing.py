@@ -1,6 +1,7 @@
 """What tests of verdicts ask of the running service."""
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,12 @@ def dialing(service: Service) -> dialing_pb2_grpc.DialingServiceStub:
 
 def consents(service: Service) -> consents_pb2_grpc.ConsentServiceStub:
     return consents_pb2_grpc.ConsentServiceStub(service.peer.channel)
+
+
+def closed_hours() -> list[dialing_pb2.CallingWindow]:
+    """Three days from now, in every zone."""
+    day = (datetime.now(UTC) + timedelta(days=3)).isoweekday()
+    return [dialing_pb2.CallingWindow(day=day, opens="12:00", closes="13:00")]
 
 
 async def replace_policy(service: Service, **fields: Any) -> dialing_pb2.DialingPolicy:

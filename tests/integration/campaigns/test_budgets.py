@@ -1,8 +1,14 @@
 """Money: reserved before each dial, trued up after, and never taken for nothing when nobody tells it."""
 
+import asyncio
+from uuid import UUID
+
 import grpc
 
 from callplane.campaigns.v2 import campaigns_pb2, dialing_pb2
+from libs import pg
+from services.campaigns.domain.budgets import Hold
+from services.campaigns.store import holds
 from tests.integration.campaigns.dialing import (
     dialing,
     replace_own,
@@ -12,7 +18,7 @@ from tests.integration.campaigns.dialing import (
     verdicts,
 )
 from tests.integration.campaigns.fake_calls import Script
-from tests.integration.campaigns.harness import FIRST_PHONE, Service, refused
+from tests.integration.campaigns.harness import FIRST_PHONE, ORG, Service, refused
 from tests.support.waiting import eventually
 
 
@@ -270,3 +276,20 @@ async def test_a_call_that_the_carrier_failed_is_made_again_and_uses_up_no_attem
     [contact] = await service.contacts(campaign.id)
     assert ("HUMAN", 1) == (contact.reason, contact.attempts)
     assert [2, 1] == [one.number for one in await service.attempts(campaign.id)]
+
+
+async def test_who_frees_money_waits_for_nobody_who_does_so_too(service: Service) -> None:
+    """CA-5: both hold a campaign's lock, and may want the other's next."""
+    held, also_held = [UUID((await service.campaign()).id) for _ in range(2)]
+    hold = Hold(reason="ORGANIZATION_BUDGET")
+    async with service.database.pool("campaigns_worker") as pool:
+        async with pg.transaction(pool) as conn:
+            for campaign_id in (held, also_held):
+                await holds.save(conn, hold, campaign_id=campaign_id, org_id=ORG)
+        async with pg.transaction(pool) as one, pg.transaction(pool) as other:
+            await holds.lift(one, held)
+            async with asyncio.timeout(2):
+                await holds.lift_unlocked(other, ORG)
+
+            assert await holds.find(other, also_held) is None
+            assert await holds.find(other, held) is not None

@@ -1,9 +1,17 @@
 """What is left behind by lost records, and by hands in the database, is put right."""
 
+from libs.errors import Kind, ServiceError
 from tests.integration.campaigns.conftest import StartService
 from tests.integration.campaigns.fake_calls import Script
 from tests.integration.campaigns.harness import Service
 from tests.support.waiting import eventually
+
+
+class IdTaken(ServiceError):
+    """The id stands for another call."""
+
+    kind = Kind.DUPLICATE
+    reason = "CALL_ID_REUSED"
 
 
 async def test_a_call_that_calls_has_lost_keeps_its_slot_only_while_it_may_go_on(
@@ -30,6 +38,23 @@ async def test_a_call_that_calls_has_lost_keeps_its_slot_only_while_it_may_go_on
         assert (lost, "TIMEOUT", "CALL_LOST") == (first.id, first.call_status, first.reason)
         assert first.ended_at.ToMilliseconds() - first.created_at.ToMilliseconds() >= 2000
         assert (2, {"TIMEOUT": 1, "ENDED": 1}) == (len(service.calls.requests), dict(done.stats.by_status))
+
+
+async def test_an_id_that_calls_does_not_take_keeps_its_slot_only_while_its_call_may_go_on(
+    start_service: StartService,
+) -> None:
+    """CA-3: it names another call there, or one whose record is gone; asking again would never end."""
+    async with start_service(
+        stuck_seconds=0.3, lost_seconds=1.0, intent_seconds=1.0, place_seconds=0.6
+    ) as service:
+        service.calls.fail_before = [IdTaken()]
+        campaign = await service.campaign(contacts=1, max_attempts=1)
+        await service.start(campaign.id)
+
+        await service.until_status(campaign.id, "COMPLETED")
+
+        [attempt] = await service.attempts(campaign.id)
+        assert ([attempt.id], "CALL_LOST") == (service.calls.requests, attempt.reason)
 
 
 async def test_a_report_that_calls_has_lost_is_not_waited_for_for_ever(start_service: StartService) -> None:

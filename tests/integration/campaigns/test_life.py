@@ -2,13 +2,14 @@
 be done when it failed, deletion."""
 
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 
-from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2
+from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2, dialing_pb2
+from tests.integration.campaigns.dialing import dialing, replace_policy
 from tests.integration.campaigns.fake_calls import Script
 from tests.integration.campaigns.harness import Service, contacts_csv, refused
 from tests.support.waiting import eventually
@@ -41,6 +42,38 @@ async def test_each_outcome_is_tried_again_by_its_own_rule(service: Service) -> 
     assert [("BUSY", 2), ("NO_ANSWER", 3), ("VOICEMAIL", 1), ("CALL_SCREENING", 3)] == [
         (one.reason, one.attempts) for one in contacts
     ]
+
+
+async def test_changed_rules_do_not_concern_a_call_that_the_carrier_failed(service: Service) -> None:
+    """CA-4: it used up no attempt, and its contact is called again all the same."""
+    service.calls.script = lambda _: Script(seconds=None)
+    campaign = await service.campaign(contacts=1, max_attempts=3, retry_delay_seconds=0)
+    await service.start(campaign.id)
+    await service.until(lambda: len(service.calls.requests) == 1)
+    await service.calls.end(service.calls.requests[0], outcome="NO_ANSWER")
+    await service.until(lambda: len(service.calls.requests) == 2)
+    broken = service.calls.calls[service.calls.requests[1]]
+    broken.script = Script(status="FAILED", outcome="FAILED")
+    broken.facts["placement_infrastructure"] = True
+    await service.calls.end(broken.call_id)
+    await _contact_with(service, campaign.id, lambda contact: contact.reason == "INFRASTRUCTURE")
+
+    await service.update(campaign.id, retry_policy=Policy(rules=[Rule(outcome=Rule.FAILED, max_retries=0)]))
+
+    [contact] = await service.contacts(campaign.id)
+    assert (campaigns_pb2.Contact.PENDING, 1) == (contact.status, contact.attempts)
+
+
+async def test_a_retry_without_delay_comes_after_those_who_were_never_called(service: Service) -> None:
+    """CA-4: nobody is called several times in a row while others wait for their first call."""
+    service.calls.script = lambda _: Script(outcome="NO_ANSWER")
+    campaign = await service.campaign(contacts=3, cap=1, max_attempts=2, retry_delay_seconds=0)
+    await service.start(campaign.id)
+
+    await service.until_status(campaign.id, "COMPLETED")
+
+    dialed = [service.calls.calls[call_id].request.customer_name for call_id in service.calls.requests]
+    assert ["Person 0", "Person 1", "Person 2", "Person 0", "Person 1", "Person 2"] == dialed
 
 
 async def test_changed_rules_apply_to_whoever_waits(service: Service) -> None:
@@ -341,6 +374,38 @@ async def test_who_asks_for_it_is_called_back_at_that_time_before_anybody_else(s
     contacts = await service.contacts(campaign.id)
     assert [("HUMAN", 2), ("HUMAN", 1), ("HUMAN", 1)] == [(one.reason, one.attempts) for one in contacts]
     assert not any(one.HasField("callback_at") for one in contacts)
+
+
+async def test_a_wish_to_be_called_back_outlasts_a_change_of_rules(service: Service) -> None:
+    """CA-9: who waited for another reason when they asked is not called before their time."""
+    service.calls.script = lambda _: Script(outcome="NO_ANSWER")
+    once_a_day = dialing_pb2.FrequencyCap(contacts_max=1, period_hours=24)
+    await replace_policy(service, frequency_cap=once_a_day)
+    campaign = await service.campaign(contacts=1, max_attempts=2, retry_delay_seconds=0)
+    await service.start(campaign.id)
+    await _contact_with(service, campaign.id, lambda contact: contact.wait_reason == "FREQUENCY_CAP")
+    wanted_at = datetime.now(UTC) + timedelta(hours=1)
+    await service.calls.ask_to_call_back(service.calls.requests[0], at=wanted_at)
+    await _contact_with(service, campaign.id, lambda contact: contact.HasField("callback_at"))
+    await service.update(campaign.id, max_attempts=1)
+
+    await replace_policy(service)
+
+    [contact] = await service.contacts(campaign.id)
+    assert contact.callback_at == contact.next_attempt_at
+    request = dialing_pb2.PreflightCampaignRequest(id=campaign.id)
+    preflight = await dialing(service).PreflightCampaign(request, metadata=service.metadata())
+    assert ["NOT_DUE"] == [one.reason for one in preflight.reasons]
+
+
+async def _contact_with(
+    service: Service, campaign_id: str, probe: Callable[[campaigns_pb2.Contact], bool]
+) -> None:
+    async def look() -> bool:
+        [contact] = await service.contacts(campaign_id)
+        return probe(contact)
+
+    await eventually(look)
 
 
 async def _wrong_status(call: Awaitable[Any], status: str, words: str) -> None:

@@ -9,10 +9,16 @@ import pytest
 
 from callplane.campaigns.v2 import campaigns_pb2
 from libs import failpoints, pg
+from libs.errors import ServiceError
+from libs.rpc import Peer
+from services.campaigns.calls_client import CallsClient
+from services.campaigns.domain.attempts import Result
+from services.campaigns.domain.dialing import Dial
 from services.campaigns.store import campaigns
 from tests.integration.campaigns.conftest import StartService
+from tests.integration.campaigns.dialing import closed_hours, replace_own
 from tests.integration.campaigns.fake_calls import FakeCalls, FakeTrouble, Script
-from tests.integration.campaigns.harness import Service
+from tests.integration.campaigns.harness import ORG, Service, signer
 from tests.support.waiting import eventually
 
 Attempt = campaigns_pb2.Attempt
@@ -222,6 +228,28 @@ async def test_an_intent_of_a_paused_campaign_is_given_back_instead_of_sent(
         assert 1 == len(service.calls.calls)
 
 
+async def test_an_intent_that_waited_past_the_calling_hours_is_given_back_instead_of_sent(
+    start_service: StartService,
+) -> None:
+    """CA-5: also one that a crash left behind in the evening is not sent at night."""
+    async with start_service(intent_seconds=1.0, place_seconds=0.6) as service:
+        failpoints.configure("dial.before_post=error#1")
+        campaign = await service.campaign(contacts=1)
+        await service.start(campaign.id)
+        await _state(service, campaign.id, "INTENT")
+        await replace_own(service, campaign.id, calling_hours=closed_hours())
+
+        refused = await _state(service, campaign.id, "REFUSED")
+
+        assert ("NOT_WANTED", []) == (refused.reason, service.calls.requests)
+
+        async def waits() -> bool:
+            [contact] = await service.contacts(campaign.id)
+            return contact.wait_reason == "OUTSIDE_CALLING_HOURS"
+
+        await eventually(waits)
+
+
 async def test_a_dialer_that_stood_still_too_long_does_not_send(start_service: StartService) -> None:
     async with start_service(intent_seconds=1.0, place_seconds=0.6) as service:
         failpoints.configure("dial.before_post=sleep:1500#1")
@@ -251,15 +279,62 @@ async def test_calls_that_was_away_is_called_again_as_soon_as_it_is_back(start_s
 
 async def test_a_restart_of_calls_keeps_no_slot_waiting(service: Service) -> None:
     """The same requests go out again as soon as it is back, long before their intents are looked after."""
-    # The channel tries each of two requests three times; that opens no breaker.
-    service.calls.fail_before = [FakeTrouble() for _ in range(6)]
-    campaign = await service.campaign(contacts=2, cap=2)
+    # The channel tries each of four requests three times.
+    service.calls.fail_before = [FakeTrouble() for _ in range(12)]
+    campaign = await service.campaign(contacts=4, cap=4)
     await service.start(campaign.id)
 
-    await service.until_status(campaign.id, "COMPLETED", within_seconds=12)
+    await service.until_status(campaign.id, "COMPLETED", within_seconds=8)
 
-    assert 2 == len(service.calls.calls)
-    assert 2 == len(await service.attempts(campaign.id))
+    assert 4 == len(service.calls.calls)
+    assert 4 == len(await service.attempts(campaign.id))
+
+
+async def test_a_dialer_asks_as_long_as_calls_is_away(start_service: StartService) -> None:
+    """CA-3: nobody else does here, for the look after lost intents never comes."""
+    async with start_service(intent_seconds=2.6, place_seconds=0.6, reconcile_seconds=600.0) as service:
+        service.calls.fail_before = [FakeTrouble() for _ in range(9)]
+        campaign = await service.campaign(contacts=2, cap=1)
+        await service.start(campaign.id)
+
+        await service.until_status(campaign.id, "COMPLETED", within_seconds=15)
+
+        assert (2, 2) == (len(service.calls.calls), len(await service.attempts(campaign.id)))
+
+
+async def test_a_lost_intent_is_asked_for_only_so_long_at_a_time(start_service: StartService) -> None:
+    """CA-3: others wait to be looked after."""
+    async with start_service(intent_seconds=1.0, place_seconds=0.6) as service:
+        failpoints.configure("dial.before_post=error#1")
+        service.calls.fail_before = [FakeTrouble() for _ in range(1000)]
+        campaign = await service.campaign(contacts=1)
+        await service.start(campaign.id)
+        await service.until(lambda: len(service.calls.requests) >= 2)
+        [before] = await service.database.fetch("SELECT check_at FROM campaigns.attempts")
+
+        async def taken_anew() -> bool:
+            [row] = await service.database.fetch("SELECT check_at FROM campaigns.attempts")
+            return bool(row["check_at"] > before["check_at"])
+
+        await eventually(taken_anew)
+        service.calls.fail_before.clear()
+        await service.until_status(campaign.id, "COMPLETED")
+
+        assert 1 == len(service.calls.calls)
+
+
+async def test_a_campaign_that_cannot_be_read_holds_up_no_other(service: Service) -> None:
+    """CA-3: what is wrong with one campaign's rows is not the others' trouble."""
+    broken = await service.campaign(contacts=1, name="broken")
+    well = await service.campaign(contacts=8, cap=1, name="well")
+    await replace_own(service, broken.id, calling_hours=closed_hours())
+    await service.database.execute("UPDATE campaigns.campaign_dialing_policies SET calling_hours = '[[1]]'")
+    await service.start(broken.id)
+    await service.start(well.id)
+
+    await service.until_status(well.id, "COMPLETED", within_seconds=8)
+
+    assert 8 == len(service.calls.calls)
 
 
 async def test_a_number_whose_account_does_not_answer_holds_up_no_other(service: Service) -> None:
@@ -281,6 +356,41 @@ async def test_a_number_whose_account_does_not_answer_holds_up_no_other(service:
     answering.set()
     for campaign in hanging:
         await service.until_status(campaign.id, "COMPLETED")
+
+
+async def test_requests_that_time_out_at_one_number_close_the_door_to_no_other(calls: FakeCalls) -> None:
+    """V4: more of them in a row than the breaker bears of a `calls` that is away."""
+    calls.hanging["hanging"] = asyncio.Event()
+    async with calls.serving(signer()) as address:
+        peer = Peer(address, signer=signer(), service="campaigns")
+        client = CallsClient(peer, place_seconds=0.3)
+        answers = await asyncio.gather(
+            *(client.place(_dial("hanging")) for _ in range(8)), return_exceptions=True
+        )
+        assert {"TIMEOUT"} == {answer.kind.name for answer in answers if isinstance(answer, ServiceError)}
+
+        placement = await client.place(_dial("well"))
+
+        assert Result.PLACED is placement.result
+        calls.hanging["hanging"].set()
+        await peer.close()
+
+
+def _dial(phone_number_id: str) -> Dial:
+    return Dial(
+        attempt_id=uuid4(),
+        org_id=ORG,
+        campaign_id=uuid4(),
+        contact_id=uuid4(),
+        phone="+15145550100",
+        name="Person",
+        assistant_id=uuid4(),
+        provider_assistant_id="assistant",
+        phone_number_id=phone_number_id,
+        traceparent="",
+        max_duration_seconds=0,
+        assistant_overrides={},
+    )
 
 
 async def test_a_provider_that_is_down_costs_no_attempt_and_dialing_resumes_by_itself(

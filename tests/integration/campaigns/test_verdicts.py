@@ -17,6 +17,7 @@ from libs import failpoints
 from tests.integration.campaigns.conftest import StartService
 from tests.integration.campaigns.dialing import (
     Decision,
+    closed_hours,
     consent,
     consents,
     dialing,
@@ -52,12 +53,6 @@ def zones_by_clock(now: datetime) -> tuple[str, str]:
 
 def by_day() -> list[dialing_pb2.CallingWindow]:
     return [dialing_pb2.CallingWindow(day=day, opens="06:00", closes="18:00") for day in range(1, 8)]
-
-
-def closed_hours() -> list[dialing_pb2.CallingWindow]:
-    """Three days from now, in every zone."""
-    day = (datetime.now(UTC) + timedelta(days=3)).isoweekday()
-    return [dialing_pb2.CallingWindow(day=day, opens="12:00", closes="13:00")]
 
 
 async def test_a_policy_is_kept_whole_and_its_etag_guards_it(service: Service) -> None:

@@ -1,6 +1,7 @@
 """Reading webhooks, and the conversations in them."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -59,6 +60,18 @@ def test_a_message_without_its_envelope_is_read() -> None:
 def test_our_own_id_is_found_wherever_it_travels(call: dict[str, object]) -> None:
     found = read_message(message("hang", "c-1", call=call))
 
+    assert "0195f3a0-0000-7000-8000-0000000000aa" == str(found.own_call_id)
+
+
+@pytest.mark.parametrize("reading", [read, read_told])
+def test_our_own_id_is_found_in_the_metadata_of_the_assistant(
+    reading: Callable[[bytes], Message | Unreadable],
+) -> None:
+    """V10: some messages show the call's metadata there alone."""
+    metadata = {"callplaneCallId": "0195f3a0-0000-7000-8000-0000000000aa"}
+    found = reading(message("hang", "c-1", assistant={"id": "a-1", "metadata": metadata}))
+
+    assert isinstance(found, Message)
     assert "0195f3a0-0000-7000-8000-0000000000aa" == str(found.own_call_id)
 
 

@@ -110,7 +110,7 @@ def test_what_becomes_of_a_contact(
     assert settlement is not None
     assert (status, reason) == (settlement.status, settlement.reason)
     if not facts.get("counts", True):
-        assert (1, 0) == (settlement.attempts, settlement.retry_in_seconds)
+        assert (1, None) == (settlement.attempts, settlement.retry_in_seconds)
 
 
 def test_an_outcome_that_matters_is_waited_for_but_not_for_ever() -> None:
@@ -140,7 +140,7 @@ def test_a_wish_to_be_called_back_stands_above_outcome_and_budget(outcome: str) 
     assert (ContactStatus.DONE, False) == (over.status, over.callback)
     not_made = intent(state=State.REFUSED, reason="NO_LINE_FREE", counts=False)
     again = settled(dialed, not_made, patient=True)
-    assert Settlement(ContactStatus.PENDING, "", 2, retry_in_seconds=0, callback=True) == again
+    assert Settlement(ContactStatus.PENDING, "", 2, retry_in_seconds=None, callback=True) == again
 
 
 def test_an_open_attempt_settles_nothing() -> None:
