@@ -177,6 +177,8 @@ def render(door: FrontDoor) -> str:
         services=public_services(door.descriptor_set),
         idempotent_verbs=IDEMPOTENT_VERBS,
         api_body_bytes_max=MEBIBYTE,
+        # The largest message that a service sends; the default of 1 MiB turned larger answers into 500.
+        api_answer_bytes_max=32 * MEBIBYTE,
         webhook_body_bytes_max=8 * MEBIBYTE,
         # The file may have 10 MiB; the rest is the frame of the multipart form.
         import_body_bytes_max=10 * MEBIBYTE + 64 * 1024,
