@@ -36,7 +36,7 @@ _log = telemetry.logger(__name__)
 
 # Between requests with the same id while `calls` is away: the first pause, how it grows, and the longest.
 _AGAIN_SECONDS_FIRST = 0.4
-_AGAIN_GROWTH = 1.5
+_AGAIN_GROWTH = 1.2
 _AGAIN_SECONDS_MAX = 2.0
 
 
