@@ -11,9 +11,10 @@ def main() -> int:
     if sys.argv[1:] == ["migrate"]:
         return program.migrated("calls", Path(__file__).parent / "migrations")
     # Only now: a migration is over before all of it is imported.
-    from services.calls.app import running
-    from services.calls.config import Config
-    from services.calls.rebuild import rebuild
+    with program.importing():
+        from services.calls.app import running
+        from services.calls.config import Config
+        from services.calls.rebuild import rebuild
 
     return program.run(
         "calls",

@@ -10,8 +10,9 @@ def main() -> int:
     if sys.argv[1:] == ["migrate"]:
         return program.migrated("notify", Path(__file__).parent / "migrations")
     # Only now: a migration is over before all of it is imported.
-    from services.notify.app import running
-    from services.notify.config import Config
+    with program.importing():
+        from services.notify.app import running
+        from services.notify.config import Config
 
     return program.run("notify", sys.argv[1:], configured=Config.from_env, running=running)
 

@@ -167,6 +167,8 @@ async def serving(database: Database, **changes: Any) -> AsyncIterator[Service]:
         "worker_database_url": Secret(database.dsn("calls_worker")),
         "listen": "127.0.0.1:0",
         "principal_secret": Secret(SECRET),
+        # Each connection costs the database's server as much as several requests.
+        "worker_pool_size_max": 5,
         # Nobody listens there; these tests place no calls.
         "vapi_base_url": "http://127.0.0.1:9",
         "vapi_api_key": Secret("key"),

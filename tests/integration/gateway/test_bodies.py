@@ -74,6 +74,8 @@ async def test_a_body_that_goes_on_is_not_read_further(gateway: Gateway) -> None
 
     # As one piece it may be refused whole.
     assert found.statuses in ([200, 400], [400])
+    # What was taken of it has arrived when a later one is acknowledged.
+    assert 200 == (await gateway.vapi(BODY)).status_code
     assert {event.body for event in gateway.peers.calls.events} <= {BODY}
 
 

@@ -38,7 +38,7 @@ async def client(
 ) -> AsyncIterator[EndpointClient]:
     resolve = LyingResolver(*answers) if answers else None
     one = EndpointClient(
-        allow_loopback=allow_loopback, resolve=resolve, connect_seconds=0.3, request_seconds=seconds
+        allow_loopback=allow_loopback, resolve=resolve, connect_seconds=2.0, request_seconds=seconds
     )
     try:
         yield one
