@@ -22,7 +22,6 @@ from deploy.local.processes import Tell
 from deploy.local.settings import ROOT
 from deploy.local.stack import RunningStack
 
-# Many: the more wait at once, the larger the batches that are stored together.
 CONNECTIONS = 256
 # A load that begins while the last one is still being folded measures both.
 CATCH_UP_SECONDS_MAX = 60.0

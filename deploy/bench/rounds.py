@@ -23,6 +23,9 @@ OPEN_SECONDS = 6.0
 RATE = 1000.0
 TOOL_SECONDS = 8.0
 TOOL_RATE = 20.0
+# The maximum is what is reached however many wait: the more they are, the larger the batches that are stored
+# together. The plain handler has no batches and stores more for fewer connections, so it has fewer.
+MAXIMUM_CONNECTIONS = 1024
 OVERLOAD_SECONDS = 10.0
 OVERLOAD_TIMES = 10
 # More than the gateway lets wait, so that it has to refuse.
@@ -36,8 +39,8 @@ SIZES_OF = 15_000
 WARM_UP = Load(name="warm_up", through="envoy", seconds=CLOSED_SECONDS)
 LOADS = (
     Load(name="plain_maximum", through="plain", seconds=CLOSED_SECONDS),
-    Load(name="gateway_maximum", through="gateway", seconds=CLOSED_SECONDS),
-    Load(name="envoy_maximum", through="envoy", seconds=CLOSED_SECONDS),
+    Load(name="gateway_maximum", through="gateway", seconds=CLOSED_SECONDS, connections=MAXIMUM_CONNECTIONS),
+    Load(name="envoy_maximum", through="envoy", seconds=CLOSED_SECONDS, connections=MAXIMUM_CONNECTIONS),
     Load(name="gateway_fixed_rate", through="gateway", seconds=OPEN_SECONDS, rate=RATE),
     Load(name="envoy_fixed_rate", through="envoy", seconds=OPEN_SECONDS, rate=RATE),
     Load(name="tool_calls", through="envoy", seconds=TOOL_SECONDS, rate=RATE, tool_rate=TOOL_RATE),

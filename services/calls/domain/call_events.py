@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCallEvent:
+
+class NewCallEvent(msgspec.Struct, frozen=True, kw_only=True):
     """`json` is the payload written out, where it is at hand; then `payload` may hold less."""
 
     org_id: UUID

@@ -22,8 +22,7 @@ _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """`content` is the message, `call` the snapshot of the call in it: made when the call was created, and
     not current. `json` is the whole message as it came, empty if it had to be changed to be stored; where it
     is not, `content` may hold less (see `read_told`)."""

@@ -7,11 +7,12 @@ people write and as telephones hear them: with spaces, dashes and dots, digit by
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from services.calls.domain.facts import Fact
 from services.calls.domain.transcript import Telling

@@ -7,11 +7,11 @@ of one call come from one source: the best one so far, and of that one the lates
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from services.calls.domain.call import TranscriptSource
 from services.calls.domain.messages import Message, mapping, mappings, moment, number, text
@@ -43,8 +43,7 @@ _TURNS: Final = {"USER": 0, "ASSISTANT": 1, "SYSTEM": 2, "TOOL": 3}
 _SPEAKER: Final = re.compile(r"^(AI|User|Assistant|Bot|Customer)\s*:\s*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, kw_only=True):
     line_no: int
     role: str
     message: str
@@ -55,8 +54,7 @@ class Line:
     metadata: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
     """The lines one webhook tells. All of the conversation, unless `source` is LIVE."""
 
     source: TranscriptSource

@@ -3,10 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from libs import failpoints, telemetry
 from libs.pg import Pool, transaction

@@ -5,12 +5,15 @@ an entry again changes nothing.
 """
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
+
+from msgspec import structs
 
 from libs import outbox, telemetry
 from libs.outbox import NewEvent
@@ -38,8 +41,10 @@ from services.calls.store import (
     transcripts,
 )
 
-# After so many the event loop's other tasks get their turn: webhooks and tools wait for an answer.
-_ENTRIES_AT_A_TIME: Final = 20
+# After so long the event loop's other tasks get their turn: webhooks and tools wait for an answer.
+_AT_A_STRETCH_SECONDS: Final = 0.001
+
+T = TypeVar("T")
 
 # Whose call it is, at which provider, under which id.
 CallKey = tuple[UUID, str, str]
@@ -99,7 +104,7 @@ def retell(
     if step.after.transcript_source is TranscriptSource.LIVE:
         spoken = {line.line_no for telling in tellings for line in telling.lines}
         step.after = replace(step.after, transcript_lines=len(spoken))
-    events_told = [replace(_call_event(call.id, one), payload=whole(one.message)) for one in told]
+    events_told = [structs.replace(_call_event(call.id, one), payload=whole(one.message)) for one in told]
     return Retold(call=step.after, events=events_told, tellings=tellings, unreadable=unreadable)
 
 
@@ -113,9 +118,8 @@ class Record:
         redactions = await call_settings.redactions(conn, {entry.org_id for entry in entries})
         told: list[_Told] = []
         unreadable: list[tuple[LedgerEntry, str]] = []
-        for first in range(0, len(entries), _ENTRIES_AT_A_TIME):
-            await asyncio.sleep(0)
-            readable, others = _read(entries[first : first + _ENTRIES_AT_A_TIME], redactions)
+        async for entry in _taking_turns(entries):
+            readable, others = _read([entry], redactions)
             told += readable
             unreadable += others
         if unreadable:
@@ -125,7 +129,11 @@ class Record:
             unchanged = await _nothing_new(conn, groups)
             changing = {key: group for key, group in groups.items() if key not in unchanged}
             steps = await self._begin(conn, changing, now=now) if changing else []
-            heard = [_call_event(call_id, one) for key, call_id in unchanged.items() for one in groups[key]]
+            heard = [
+                _call_event(call_id, one)
+                async for key, call_id in _taking_turns(unchanged.items())
+                for one in groups[key]
+            ]
             await self._write(conn, steps, heard, now=now)
             await foldings.unmark_unparsed(conn, [one.entry.id for one in told])
         return [reason for _, reason in unreadable]
@@ -141,9 +149,7 @@ class Record:
         missing = [key for key in groups if key not in found]
         begun = await _begun(conn, missing, now=now) if missing else {}
         steps = []
-        for turn, (key, group) in enumerate(groups.items()):
-            if turn % _ENTRIES_AT_A_TIME == 0:
-                await asyncio.sleep(0)
+        async for key, group in _taking_turns(groups.items()):
             before = found.get(key)
             call = before or begun[key]
             steps.append(_joined(call, group, created=before is None, now=now))
@@ -157,14 +163,14 @@ class Record:
         if created:
             await _find_accounts(conn, created)
             await calls.insert_many(conn, [step.before for step in created])
-        told = [_call_event(step.after.id, one) for step in steps for one in step.told]
+        told = [_call_event(step.after.id, one) async for step in _taking_turns(steps) for one in step.told]
         await call_events.append(conn, [*told, *heard])
         await _write_lines(conn, steps)
         await self._judge(conn, steps)
         changed = [step for step in steps if step.changed]
         await _update(conn, changed)
         await _keep_lines(conn, changed)
-        new_events = [event for step in steps for event in _events(step)]
+        new_events = [event async for step in _taking_turns(steps) for event in _events(step)]
         new_events += await self._leads.keep(
             conn, [(step.after, step.traceparent) for step in changed if step.after.reported_at], now=now
         )
@@ -185,6 +191,16 @@ class Record:
             said = spoken.get(step.after.id, (0, ""))[1]
             judgement = judge(rules, _request(step.after, said=said))
             step.after = record.judged(step.after, judgement, hours=rules.business_hours)
+
+
+async def _taking_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """The same items, with pauses for whoever else is waiting in this process."""
+    ends_at = time.monotonic() + _AT_A_STRETCH_SECONDS
+    for item in items:
+        if time.monotonic() >= ends_at:
+            await asyncio.sleep(0)
+            ends_at = time.monotonic() + _AT_A_STRETCH_SECONDS
+        yield item
 
 
 def _read(

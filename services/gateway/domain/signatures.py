@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+import msgspec
+
 WINDOW_SECONDS: Final = 300
 
 _HEADER_LENGTH_MAX: Final = 1024
@@ -55,8 +57,7 @@ class Headers(Protocol):
     def get(self, name: str, default: Sequence[str], /) -> Sequence[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+class SignedRequest(msgspec.Struct, frozen=True):
     headers: Headers
     body: bytes
 
@@ -98,8 +99,7 @@ def key_of(secret: bytes, *, encoding: str) -> bytes:
     return _from_base64(secret.decode("latin-1")) if encoding == "base64" else secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Proof:
+class _Proof(msgspec.Struct, frozen=True, kw_only=True):
     """What came with the request, and what it is held against."""
 
     request: SignedRequest

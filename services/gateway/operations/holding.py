@@ -5,9 +5,10 @@ The provider does not send them again: it got its answer.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Final
 from uuid import UUID, uuid4
+
+from msgspec.structs import replace
 
 from libs import telemetry
 from libs.errors import ServiceError

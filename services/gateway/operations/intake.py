@@ -30,9 +30,9 @@ _BATCH_MAX: Final = 200
 _BATCH_BYTES_MAX: Final = 12 * 1024 * 1024
 _QUEUE_MAX: Final = 2000
 _QUEUE_BYTES_MAX: Final = 96 * 1024 * 1024
-# A second call under way bridges the time in which the first one's answer travels. While webhooks keep being
-# stored it is not worth its own cost for a few of them: these wait for the first one.
-_SENDERS: Final = 2
+# Others under way bridge the time in which the first one's answer travels. While webhooks keep being stored
+# another one is not worth its own cost for a few of them: these wait for the first one.
+_SENDERS: Final = 3
 _WORTH_A_CALL: Final = 50
 _STEADY_SECONDS: Final = 0.1
 
@@ -45,10 +45,18 @@ class _Waiting:
 
 
 class Intake:
-    """`ingest` stores a batch in one transaction or raises."""
+    """`ingest` stores a batch in one transaction or raises; it is asked `senders` times at once at most."""
 
-    def __init__(self, ingest: Ingest, *, queue_max: int = _QUEUE_MAX, batch_max: int = _BATCH_MAX) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        *,
+        queue_max: int = _QUEUE_MAX,
+        batch_max: int = _BATCH_MAX,
+        senders: int = _SENDERS,
+    ) -> None:
         self._ingest = ingest
+        self._senders = senders
         self._queue_max = queue_max
         self._batch_max = batch_max
         self._queue: deque[_Waiting] = deque()
@@ -83,7 +91,7 @@ class Intake:
         """Stores until cancelled; then everybody still waiting is told to send again."""
         try:
             async with asyncio.TaskGroup() as senders:
-                for _ in range(_SENDERS):
+                for _ in range(self._senders):
                     senders.create_task(self._send())
         finally:
             while self._queue:

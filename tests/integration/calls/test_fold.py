@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from google.protobuf import any_pb2
+from msgspec.structs import replace
 
 from callplane.events.v1 import events_pb2
 from libs import failpoints

@@ -51,7 +51,7 @@ async def settled() -> None:
 
 async def test_what_arrives_during_a_call_travels_together() -> None:
     ledger = Ledger()
-    intake = Intake(ledger.ingest)
+    intake = Intake(ledger.ingest, senders=2)
     async with running(intake):
         waiting = []
         for _ in range(2):
@@ -89,7 +89,7 @@ async def test_large_bodies_travel_in_small_batches() -> None:
 
 async def test_a_full_queue_refuses_at_once() -> None:
     ledger = Ledger()
-    intake = Intake(ledger.ingest, queue_max=3)
+    intake = Intake(ledger.ingest, queue_max=3, senders=2)
     async with running(intake):
         waiting = []
         for _ in range(5):
