@@ -55,6 +55,8 @@ class Upstream:
     asked: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    # Seconds that each of them was given.
+    deadlines: list[float | None] = field(default_factory=list)
     uploaded: int = 0
 
     async def http(self, request: Request) -> Response:
@@ -80,6 +82,7 @@ class Services:
         self, request: calls_pb2.GetCallRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> calls_pb2.Call:
         self._upstream.calls.append(("GetCall", dict(context.invocation_metadata() or ())))
+        self._upstream.deadlines.append(context.time_remaining())
         if request.id == "missing":
             info = any_pb2.Any()
             info.Pack(error_details_pb2.ErrorInfo(reason="CALL_NOT_FOUND", domain="callplane"))
@@ -244,6 +247,27 @@ async def test_rest_becomes_grpc_with_the_principal_of_the_gateway(
     assert "abc" == answer.json()["id"]
     assert "signed" == upstream.calls[0][1][PRINCIPAL]
     assert ["/callplane.calls.v2.CallService/GetCall"] == upstream.checked
+
+
+async def test_who_sets_no_deadline_gets_the_route_s(
+    http: httpx.AsyncClient, door: str, upstream: Upstream
+) -> None:
+    """The services would otherwise give up after the few seconds that a call among themselves may take."""
+    await http.get("/v2/calls/c-1", headers=KEY)
+    async with grpc.aio.insecure_channel(door.removeprefix("http://")) as channel:
+        stub = calls_pb2_grpc.CallServiceStub(channel)
+        metadata = tuple(KEY.items())
+        await stub.GetCall(calls_pb2.GetCallRequest(id="c-1"), metadata=metadata)
+        await stub.GetCall(calls_pb2.GetCallRequest(id="c-1"), metadata=metadata, timeout=7)
+
+    by_rest, by_grpc, chosen = upstream.deadlines[-3:]
+    assert by_rest is not None
+    assert by_grpc is not None
+    assert chosen is not None
+    assert 20 < by_rest <= 30
+    assert 20 < by_grpc <= 30
+    # Rounded up on its way.
+    assert chosen < 8
 
 
 async def test_empty_lists_and_zeros_are_written(http: httpx.AsyncClient) -> None:
