@@ -84,7 +84,7 @@ async def test_a_broken_body_with_a_right_signature_is_kept_as_unparsed(
 
 
 async def test_an_unknown_message_type_is_kept(stack: Stack, http: httpx.AsyncClient) -> None:
-    body = b'{"message":{"type":"brand-new-thing","call":{"id":"e2e-unknown-type"}}}'
+    body = b'{"message":{"type":"brand-new-thing","call":{"id":"7d1a3c52-0c1f-4d8e-9a43-5b1f60c1a7e2"}}}'
 
     answer = await http.post(stack.vapi_path, content=body, headers=signed(stack, body))
 

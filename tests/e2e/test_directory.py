@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.stack import Stack
+from tests.support.stack import Stack, contract_violations
 
 FAST = {"callSeconds": [0.2, 0.4], "speed": 10.0, "reportDelaySeconds": 0.2, "concurrencyLimit": 100}
 
@@ -47,8 +47,7 @@ async def test_templates_become_assistants_that_the_provider_takes(stack: Stack)
     assert {templates[0]["config"]["firstMessage"]} == {
         one["assistantOverrides"]["firstMessage"] for one in pinned
     }
-    broken = [one for one in requests if one.get("contractViolation")]
-    assert [] == [(one["method"], one["path"], one["contractViolation"]) for one in broken]
+    assert [] == contract_violations(requests)
 
 
 async def test_what_the_provider_has_is_discovered_over_http(stack: Stack) -> None:
@@ -67,4 +66,4 @@ async def test_what_the_provider_has_is_discovered_over_http(stack: Stack) -> No
     ids = [one["providerAssistantId"] for one in found]
     assert stack.ready["sandbox"]["assistant_id"] in ids
     assert len(ids) == len(set(ids))
-    assert [] == [one["path"] for one in requests if one.get("contractViolation")]
+    assert [] == contract_violations(requests)

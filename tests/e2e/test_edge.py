@@ -160,7 +160,7 @@ async def made_by_hand(stack: Stack) -> dict[str, str]:
 
 
 async def made_by_a_call(stack: Stack, http: httpx.AsyncClient) -> dict[str, str]:
-    provider_call_id = f"matrix-{uuid4()}"
+    provider_call_id = str(uuid4())
     for body in whole_call(provider_call_id, structured_data=STRUCTURED):
         answer = await http.post(stack.vapi_path, content=body, headers={"x-vapi-secret": stack.vapi_secret})
         assert 200 == answer.status_code

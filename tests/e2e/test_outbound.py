@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from tests.support.stack import Stack
+from tests.support.stack import Stack, contract_violations
 from tests.support.waiting import eventually
 
 FAST = {"callSeconds": [0.2, 0.6], "speed": 10.0, "reportDelaySeconds": 0.3, "concurrencyLimit": 100}
@@ -97,8 +97,7 @@ async def test_what_the_providers_are_asked_is_what_their_specifications_allow(s
 
     async def asked() -> set[str]:
         requests = (await stack.sandbox.get("/sandbox/requests", since=since))["requests"]
-        broken = [request for request in requests if request.get("contractViolation")]
-        assert [] == [(one["method"], one["path"], one["contractViolation"]) for one in broken]
+        assert [] == contract_violations(requests)
         wanted = ("/vapi/assistant", "/vapi/call", "Messages.json")
         found = {end for end in wanted for r in requests if r["method"] == "POST" and r["path"].endswith(end)}
         return found if len(found) == len(wanted) else set()

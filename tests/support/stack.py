@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,17 @@ OFFICIAL = (Path(__file__).parents[2] / "../shared/providers").resolve()
 class Tenant:
     org_id: str
     api_key: str
+
+
+def contract_violations(requests: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Sequence[str]]]:
+    """What the sandbox was asked against a provider's specification. Left out: published samples tell of
+    calls under ids that no provider gives, and reconciliation asks for these."""
+    return [
+        (one["method"], one["path"], broken)
+        for one in requests
+        if (broken := one.get("contractViolation"))
+        and (one["method"], broken) != ("GET", ["id must be a UUID"])
+    ]
 
 
 @dataclass
