@@ -200,8 +200,9 @@ def _sandbox(plan: Plan) -> Program:
 def _envoy(plan: Plan) -> Program:
     config = plan.settings.data_dir / "envoy.yaml"
     config.write_text(render(plan.front_door()), encoding="utf-8")
-    # One process on one machine: no hot restarts, and their shared memory is not needed.
-    options = ["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"]
+    # One process on one machine: no hot restarts, and their shared memory is not needed. One worker, because
+    # on few processors shared with all the services a second one takes more than it gives.
+    options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     return Program(
         name="envoy",
         command=[str(binary()), "--config-path", str(config), *options],
