@@ -10,7 +10,7 @@ from services.calls.domain.placement import Outcome, Placed, PlacementOrder, Pro
 from services.calls.errors import ProviderUnavailable
 from services.calls.vapi import assistants, calls, refusals
 from services.calls.vapi.directory import VapiDirectory, Webhook
-from services.calls.vapi.requests import LIST_BYTES_MAX, VapiRequests, needed, segment, succeeded
+from services.calls.vapi.requests import VapiRequests, needed, segment, succeeded
 from services.calls.vapi.transport import Answer, NoAnswer, NotSent, Request, VapiTransport
 
 _PAGE_SIZE: Final = 100
@@ -135,17 +135,7 @@ class Vapi(VapiDirectory):
         }
         if provider_assistant_id:
             params["assistantId"] = provider_assistant_id
-        request = Request(
-            operation="list_calls",
-            method="GET",
-            path="/call",
-            route="/call",
-            params=params,
-            bytes_max=LIST_BYTES_MAX,
-        )
-        document = succeeded(await self._requests.send(request)).document
-        if not isinstance(document, list):
-            raise ProviderUnavailable
+        document = await self._requests.read_list("list_calls", "/call", params=params)
         return [needed(calls.provider_call(one)) for one in document]
 
 

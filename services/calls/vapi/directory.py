@@ -11,10 +11,9 @@ from services.calls.domain.assistants import ProviderAssistant, ProviderPhoneNum
 from services.calls.errors import (
     ProviderAssistantNotFound,
     ProviderCredentialsRefused,
-    ProviderUnavailable,
 )
 from services.calls.vapi import assistants, calls
-from services.calls.vapi.requests import LIST_BYTES_MAX, VapiRequests, needed, segment, succeeded
+from services.calls.vapi.requests import VapiRequests, needed, segment, succeeded
 from services.calls.vapi.transport import Answer, Request
 
 _PHONE_NUMBERS_MAX: Final = 1000
@@ -65,17 +64,7 @@ class VapiDirectory:
         params = {"limit": str(limit)}
         if created_to is not None:
             params["createdAtLe"] = calls.timestamp(created_to)
-        request = Request(
-            operation="list_assistants",
-            method="GET",
-            path="/assistant",
-            route="/assistant",
-            params=params,
-            bytes_max=LIST_BYTES_MAX,
-        )
-        document = succeeded(await self._requests.send(request)).document
-        if not isinstance(document, list):
-            raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
+        document = await self._requests.read_list("list_assistants", "/assistant", params=params)
         found = [needed(assistants.provider_assistant(one)) for one in document]
         return sorted(found, key=lambda one: (one.created_at is None, one.created_at), reverse=True)
 
@@ -128,17 +117,12 @@ class VapiDirectory:
     async def list_phone_numbers(self) -> list[ProviderPhoneNumber]:
         """All that the key may see, up to 1000. Raises ProviderCredentialsRefused if the key is not
         accepted."""
-        request = Request(
-            operation="list_phone_numbers",
-            method="GET",
-            path="/phone-number",
-            route="/phone-number",
+        document = await self._requests.read_list(
+            "list_phone_numbers",
+            "/phone-number",
             params={"limit": str(_PHONE_NUMBERS_MAX)},
-            bytes_max=LIST_BYTES_MAX,
+            refused=ProviderCredentialsRefused,
         )
-        document = succeeded(await self._requests.send(request, refused=ProviderCredentialsRefused)).document
-        if not isinstance(document, list):
-            raise ProviderUnavailable(metadata={"cause": "ANSWER_UNREADABLE"})
         found = [assistants.phone_number(one) for one in document]
         return [one for one in found if one is not None]
 

@@ -1,6 +1,7 @@
 """How Vapi is asked: what the statuses of its answers mean, in the service's own terms."""
 
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from libs.errors import ServiceError
@@ -10,7 +11,7 @@ from services.calls.vapi.transport import MEBIBYTE, Answer, NoAnswer, NotSent, R
 
 _T = TypeVar("_T")
 
-LIST_BYTES_MAX: Final = 32 * MEBIBYTE
+_LIST_BYTES_MAX: Final = 32 * MEBIBYTE
 # A finished call carries its whole conversation, several times over.
 _CALL_BYTES_MAX: Final = 8 * MEBIBYTE
 _READ_SECONDS: Final = 10.0
@@ -35,6 +36,26 @@ class VapiRequests:
                 bytes_max=_CALL_BYTES_MAX,
             )
         )
+
+    async def read_list(
+        self,
+        operation: str,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        refused: type[ServiceError] | None = None,
+    ) -> list[Any]:
+        """`refused` as of `send`. Raises ProviderUnavailable for an answer that is no list."""
+        request = Request(
+            operation=operation,
+            method="GET",
+            path=path,
+            route=path,
+            params=params,
+            bytes_max=_LIST_BYTES_MAX,
+        )
+        document = succeeded(await self.send(request, refused=refused)).document
+        return needed(document if isinstance(document, list) else None)
 
     async def send(self, request: Request, *, refused: type[ServiceError] | None = None) -> Answer:
         """Statuses that say nothing about the request itself (our key, our balance, their rate) are
