@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 import uvloop
 
 from libs import telemetry
+from libs.companion import Companion, Tie
 from libs.environment import ConfigurationError, EnvironmentReader
 from libs.pg import MigrationError, migrate
 from libs.telemetry import logs
@@ -32,10 +33,12 @@ def run(
     *,
     configured: Callable[[Mapping[str, str]], Config],
     running: Callable[[Config], AbstractAsyncContextManager[object]],
+    companion: Companion[Config] | None = None,
     commands: Mapping[str, Command] = MappingProxyType({}),
 ) -> int:
     """The exit status of `python -m services.<service>`, or of one of the service's own commands. What is
-    wrong with the environment is said on standard error, all of it at once."""
+    wrong with the environment is said on standard error, all of it at once. A service with a companion is two
+    processes."""
     if arguments and arguments[0] in commands:
         return _commanded(service, commands[arguments[0]], arguments[1:])
     if arguments:
@@ -46,17 +49,24 @@ def run(
 
     try:
         config = configured(os.environ)
-        process = providers.setup(service, os.environ)
+        providers.check(os.environ)
     except ConfigurationError as error:
         return _refused(str(error))
+    _spare_the_collector()
+    tie, name = None, service
+    if companion is not None:
+        # Before telemetry, which starts threads, and before the event loop.
+        tie = Tie.fork(companion)
+        if tie.is_companion:
+            running, name = companion.running, f"{service}_{companion.name}"
+    process = providers.setup(service, os.environ, process=name)
     log = telemetry.logger(f"services.{service}")
     # Secrets in a configuration show as ***.
-    log.info("starting", config=repr(config))
-    _spare_the_collector()
-    uvloop.run(_serve(running(config)))
-    log.info("stopped")
+    log.info("starting", process=name, config=repr(config))
+    status = uvloop.run(_serve(running(config), tie))
+    log.info("stopped", process=name)
     process.shutdown()
-    return 0
+    return status
 
 
 def migrated(service: str, migrations: Path) -> int:
@@ -99,12 +109,37 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def _serve(service: AbstractAsyncContextManager[object]) -> None:
+async def _serve(service: AbstractAsyncContextManager[object], tie: Tie | None) -> int:
+    """The exit status."""
     stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    event_loop = asyncio.get_running_loop()
+    event_loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    # Ctrl-C reaches both processes; the companion waits until it is told.
+    companion = tie is not None and tie.is_companion
+    event_loop.add_signal_handler(signal.SIGINT, (lambda: None) if companion else stopped.set)
+    if tie is None:
+        async with service:
+            await stopped.wait()
+        return 0
+    return await _serve_tied(service, tie, stopped)
+
+
+async def _serve_tied(service: AbstractAsyncContextManager[object], tie: Tie, stopped: asyncio.Event) -> int:
+    """Ends with the companion, and as it ended: what a crash leaves behind is put in order at the next
+    start."""
+    holding = asyncio.create_task(tie.hold())
+    stopping = asyncio.create_task(stopped.wait())
     async with service:
-        await stopped.wait()
+        await asyncio.wait([holding, stopping], return_when=asyncio.FIRST_COMPLETED)
+        status = holding.result() if holding.done() else 0
+        if status < 0:
+            telemetry.logger(__name__).error("companion was killed", signal=-status)
+            os.kill(os.getpid(), -status)
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await tie.release()
+    stopping.cancel()
+    return status
 
 
 def _owner_url(service: str) -> str:

@@ -16,7 +16,8 @@ _LEFT_OUT = "postgres"
 
 
 def resident_megabytes(pids: Mapping[str, int]) -> dict[str, float]:
-    """Resident memory of each process, in MiB. Empty where there is no /proc."""
+    """Resident memory of each process and those it started, in MiB; what they share counts for each. Empty
+    where there is no /proc."""
     if not Path("/proc/self/status").exists():
         return {}
     return {name: _resident(pid) for name, pid in pids.items() if name != _LEFT_OUT}
@@ -50,6 +51,14 @@ class Resident:
 
 
 def _resident(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    kilobytes = sum(_resident_kilobytes(one) for one in (pid, *_children(pid)))
     return round(kilobytes / 1024, 1)
+
+
+def _resident_kilobytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -22,6 +22,8 @@ WEBHOOK_RETRIES = 10
 # Scripted seconds per real second: a customer's call of half a minute takes three seconds.
 SPEED = "10"
 LOCALHOST = "127.0.0.1"
+# Processes of a service beside its first one.
+COMPANIONS = {"calls_folder": "calls"}
 # Of the user's environment, these would lead the stack's own connections astray.
 NOT_HANDED_ON = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSERVICE", "PYTHONPATH")
 
@@ -45,7 +47,7 @@ class Ports:
             gateway_http=free_port(),
             gateway_authz=free_port(),
             services={name: free_port() for name in SERVICES},
-            metrics={name: free_port() for name in SERVICES},
+            metrics={name: free_port() for name in (*SERVICES, *COMPANIONS)},
         )
 
     def address(self, service: str) -> str:
@@ -97,8 +99,12 @@ class Plan:
             | {
                 f"{prefix}_DATABASE_URL": self.database(service),
                 f"{prefix}_WORKER_DATABASE_URL": self.database(f"{service}_worker"),
-                f"{prefix}_METRICS_LISTEN": f"{LOCALHOST}:{self.ports.metrics[service]}",
                 "FAILPOINTS": self.settings.environ.get(f"{prefix}_FAILPOINTS", ""),
+            }
+            | {
+                f"{process.upper()}_METRICS_LISTEN": f"{LOCALHOST}:{self.ports.metrics[process]}"
+                for process in (service, *COMPANIONS)
+                if COMPANIONS.get(process, service) == service
             }
         )
 

@@ -44,11 +44,13 @@ class StoredEvent:
 @dataclass(frozen=True, slots=True)
 class Page:
     """`cursor` is the place after the last event; the one asked for if there is none. `missed`: between the
-    one asked for and these events, others were forgotten."""
+    one asked for and these events, others were forgotten. `more_soon`: there is no event to read yet, but one
+    that waits for an older transaction's end."""
 
     events: tuple[StoredEvent, ...]
     cursor: str
     missed: bool = False
+    more_soon: bool = False
 
 
 def channel(schema: str) -> str:
@@ -110,7 +112,7 @@ async def read_after(
         list(types),
     )
     if not rows:
-        return Page(events=(), cursor=cursor)
+        return Page(events=(), cursor=cursor, more_soon=await _any_after(conn, schema, xid, position))
     # Two transactions that met at a lock may have got their ids in the other order than their turns; both
     # become readable at the same instant, and positions tell the turns.
     in_order = sorted((row for row in rows if row["data"] is not None), key=lambda row: row["position"])
@@ -119,6 +121,19 @@ async def read_after(
         cursor=f"{rows[-1]['xid_text']}.{rows[-1]['position']}",
         missed=cursor != "" and rows[0]["may_follow_forgotten"] and await _begins_after(conn, schema, cursor),
     )
+
+
+async def _any_after(conn: Connection, schema: str, xid: str, position: int) -> bool:
+    """Readable or not."""
+    found: bool = await conn.fetchval(
+        f"""
+        SELECT EXISTS (SELECT FROM {checked(schema)}.outbox AS event
+                        WHERE (event.xid, event.position) > ($1::text::xid8, $2))
+        """,
+        xid,
+        position,
+    )
+    return found
 
 
 async def _begins_after(conn: Connection, schema: str, cursor: str) -> bool:

@@ -4,6 +4,8 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 import httpx
@@ -57,9 +59,15 @@ class Telemetry:
             self._provider.force_flush(_FLUSH_MILLISECONDS_MAX)
 
 
-def setup(service: str, environ: Mapping[str, str]) -> Telemetry:
+def check(environ: Mapping[str, str]) -> None:
+    """Raises ConfigurationError if `setup` would."""
+    _sampler(environ)
+    _span_exporter(environ)
+
+
+def setup(service: str, environ: Mapping[str, str], *, process: str = "") -> Telemetry:
     """Logs always; metrics if `<SERVICE>_METRICS_LISTEN` names an address; traces if an OTLP endpoint is
-    configured.
+    configured. A second process of the service has a name of its own, and `<PROCESS>_METRICS_LISTEN`.
 
     Reads LOG_LEVEL, INCLUDE_STACK_TRACE, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER (otlp, console, none),
     OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT and _PROTOCOL (grpc, http/protobuf), OTEL_TRACES_SAMPLER[_ARG];
@@ -70,7 +78,7 @@ def setup(service: str, environ: Mapping[str, str]) -> Telemetry:
     provider = None
     if not _flag(environ, "OTEL_SDK_DISABLED"):
         provider = _provide(service, environ)
-    server, port = _serve_metrics(environ.get(f"{service.upper()}_METRICS_LISTEN", ""))
+    server, port = _serve_metrics(environ.get(f"{(process or service).upper()}_METRICS_LISTEN", ""))
     return Telemetry(metrics_port=port, _metrics_server=server, _provider=provider)
 
 
@@ -89,7 +97,7 @@ def _provide(service: str, environ: Mapping[str, str]) -> TracerProvider:
         )
         exporter = _span_exporter(environ)
         if exporter is not None:
-            _tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
+            _tracer_provider.add_span_processor(BatchSpanProcessor(exporter()))
         trace.set_tracer_provider(_tracer_provider)
         metrics.set_meter_provider(
             MeterProvider(
@@ -103,11 +111,22 @@ def _provide(service: str, environ: Mapping[str, str]) -> TracerProvider:
     return _tracer_provider
 
 
+class _Queries(AsyncPGInstrumentor):
+    """Finds out what a query is only if anybody records it: most belong to loops, or to traces that were not
+    chosen, and finding out costs as much as sending it."""
+
+    async def _do_execute(self, func: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        if not trace.get_current_span().is_recording():
+            return await func(*args, **kwargs)
+        # The library says what its methods are and not what they take.
+        return await super()._do_execute(func, instance, args, kwargs)  # type: ignore[no-untyped-call]
+
+
 def _instrument() -> None:
     # The stable conventions. Set for good and not by default: hiding URLs relies on the attribute's name.
     os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http,database"
     quiet = QuietTracerProvider()
-    queries = AsyncPGInstrumentor(capture_parameters=False)
+    queries = _Queries(capture_parameters=False)  # type: ignore[no-untyped-call]
     queries.instrument(tracer_provider=quiet)
     HTTPXClientInstrumentor().instrument(
         tracer_provider=quiet, request_hook=_hide_url, async_request_hook=_hide_url_async
@@ -137,14 +156,14 @@ def _sampler(environ: Mapping[str, str]) -> Sampler:
         raise ConfigurationError([f"OTEL_TRACES_SAMPLER_ARG must be 0 to 1, not {argument!r}"]) from None
 
 
-def _span_exporter(environ: Mapping[str, str]) -> SpanExporter | None:
+def _span_exporter(environ: Mapping[str, str]) -> Callable[[], SpanExporter] | None:
     exact = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
     general = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     name = environ.get("OTEL_TRACES_EXPORTER", "") or ("otlp" if exact or general else "none")
     if name == "none":
         return None
     if name == "console":
-        return ConsoleSpanExporter()
+        return ConsoleSpanExporter
     if name != "otlp":
         raise ConfigurationError([f"OTEL_TRACES_EXPORTER must be otlp, console or none, not {name!r}"])
     protocol = (
@@ -153,12 +172,14 @@ def _span_exporter(environ: Mapping[str, str]) -> SpanExporter | None:
         or "grpc"
     )
     if protocol == "grpc":
-        return GrpcSpanExporter(endpoint=exact or general or None)
+        return partial(GrpcSpanExporter, endpoint=exact or general or None)
     if protocol != "http/protobuf":
         raise ConfigurationError(
             [f"OTEL_EXPORTER_OTLP_PROTOCOL must be grpc or http/protobuf, not {protocol!r}"]
         )
-    return HttpSpanExporter(endpoint=exact or (f"{general.rstrip('/')}/v1/traces" if general else None))
+    return partial(
+        HttpSpanExporter, endpoint=exact or (f"{general.rstrip('/')}/v1/traces" if general else None)
+    )
 
 
 def _serve_metrics(address: str) -> tuple[WSGIServer | None, int | None]:

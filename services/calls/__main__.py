@@ -3,8 +3,13 @@ compares the record with what it follows from and ends."""
 
 import sys
 from pathlib import Path
+from typing import Final
 
 from libs import program
+from libs.companion import Companion
+
+# Somebody waits for each webhook and each question, and nobody for the fold; but alerts follow from it.
+_NICENESS: Final = 10
 
 
 def main() -> int:
@@ -12,7 +17,7 @@ def main() -> int:
         return program.migrated("calls", Path(__file__).parent / "migrations")
     # Only now: a migration is over before all of it is imported.
     with program.importing():
-        from services.calls.app import running
+        from services.calls.app import folding, running
         from services.calls.config import Config
         from services.calls.rebuild import rebuild
 
@@ -21,6 +26,7 @@ def main() -> int:
         sys.argv[1:],
         configured=Config.from_env,
         running=running,
+        companion=Companion(name="folder", running=folding, niceness=_NICENESS),
         commands={"rebuild": rebuild},
     )
 

@@ -20,6 +20,7 @@ from callplane.calls.v2 import (
 )
 from callplane.events.v1 import events_pb2_grpc
 from libs import outbox, pg
+from libs.environment import Secret
 from libs.loops import Loop
 from libs.outbox import EventServicer
 from libs.pg import Lease, Pool
@@ -69,6 +70,8 @@ from services.calls.rpc.settings import CallSettingsServicer
 from services.calls.vapi import Vapi, VapiTransport, Webhook
 
 _SERVICE: Final = "calls"
+# The folder's, the partitions', their leases', and the one that listens.
+_FOLD_POOL_SIZE_MAX: Final = 6
 _PARTITIONS_SECONDS: Final = 6 * 3600.0
 _FORGETTING_SECONDS: Final = 600.0
 # How long the provider may take to answer the POST of a call; beyond, its outcome is unknown.
@@ -93,29 +96,26 @@ class _Pools:
 
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[Running]:
-    """The whole service, until the block ends."""
+    """The service without the fold, until the block ends."""
     async with AsyncExitStack() as stack:
         signer = PrincipalSigner(config.principal_secret)
         pools = await _open_pools(stack, config)
         providers = _open_providers(stack, config, pools.requests)
 
         rule_books = RuleBooks()
-        folder_fold = Fold(pools.workers, Record(rule_books))
-        ingest = Ingest(pools.workers, provider=PROVIDER, wake_folder=lambda: folder.wake())  # noqa: PLW0108  it comes after
-        folder = Folder(folder_fold, pools.workers, crowded=lambda: ingest.crowded)
+        ingest = Ingest(pools.workers, provider=PROVIDER)
         routing = Routing(default_assistant_id=config.default_assistant_id)
         answers = Answers(
             pools.answers,
             ToolRunning(rule_books, ToolEffects(LeadKeeping(rule_books))),
             routing=routing,
-            wake_folder=folder.wake,
         )
         accounts = _accounts(config, pools.requests, providers)
         placements = Placements(pools.requests, providers, accounts)
         stack.push_async_callback(placements.drain)
         events = EventServicer(pools.workers, schema=_SERVICE)
         loops = [
-            *_loops(config, folder_fold, pools.workers),
+            *_loops(config, pools.workers),
             *_reconciling(config, pools.workers, providers, ingest),
         ]
 
@@ -150,7 +150,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
             )
             events_pb2_grpc.add_EventServiceServicer_to_server(events, server)
 
-        await _background(stack, [folder.run, events.run, *(loop.run for loop in loops)])
+        await _background(stack, [events.run, *(loop.run for loop in loops)])
         server = await stack.enter_async_context(
             serving(
                 listen=config.listen,
@@ -164,9 +164,18 @@ async def running(config: Config) -> AsyncIterator[Running]:
         yield Running(port=server.port)
 
 
-def _loops(config: Config, fold: Fold, pool: Pool) -> Sequence[Loop]:
+@asynccontextmanager
+async def folding(config: Config) -> AsyncIterator[None]:
+    """The fold, until the block ends."""
+    async with AsyncExitStack() as stack:
+        pool = await _open_pool(stack, config.worker_database_url, size_max=_FOLD_POOL_SIZE_MAX)
+        fold = Fold(pool, Record(RuleBooks()))
+        await _background(stack, [Folder(fold, pool).run, _partitions_loop(fold, pool).run])
+        yield
+
+
+def _loops(config: Config, pool: Pool) -> Sequence[Loop]:
     return [
-        _partitions_loop(fold, pool),
         outbox.forgetting_loop(pool, schema=_SERVICE, days=config.events_kept_days),
         _forgetting_loop(pool, days=config.keys_kept_days),
         _lead_clock_loop(pool, interval_seconds=config.lead_clock_seconds),
@@ -197,17 +206,17 @@ def _reconciling(config: Config, pool: Pool, providers: Providers, ingest: Inges
 
 
 async def _open_pools(stack: AsyncExitStack, config: Config) -> _Pools:
-    async def opened(url: str, *, size_max: int) -> Pool:
-        pool = await pg.open_pool(url, service=_SERVICE, size_max=size_max)
-        stack.push_async_callback(_close_pool, pool)
-        return pool
-
-    request_url, worker_url = config.database_url.reveal(), config.worker_database_url.reveal()
     return _Pools(
-        requests=await opened(request_url, size_max=config.pool_size_max),
-        answers=await opened(request_url, size_max=config.answer_pool_size_max),
-        workers=await opened(worker_url, size_max=config.worker_pool_size_max),
+        requests=await _open_pool(stack, config.database_url, size_max=config.pool_size_max),
+        answers=await _open_pool(stack, config.database_url, size_max=config.answer_pool_size_max),
+        workers=await _open_pool(stack, config.worker_database_url, size_max=config.worker_pool_size_max),
     )
+
+
+async def _open_pool(stack: AsyncExitStack, url: Secret, *, size_max: int) -> Pool:
+    pool = await pg.open_pool(url.reveal(), service=_SERVICE, size_max=size_max)
+    stack.push_async_callback(_close_pool, pool)
+    return pool
 
 
 async def _close_pool(pool: Pool) -> None:

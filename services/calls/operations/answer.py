@@ -5,7 +5,7 @@ moment, waits for that row and gets the stored answer.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,13 +29,10 @@ _NOT_KNOWN = ToolResult(succeeded=False, text="This tool is running already.")
 class Answers:
     """`pool` is the request role's, and nobody else's: an answer must not queue behind anything."""
 
-    def __init__(
-        self, pool: Pool, tools: ToolRunning, *, routing: Routing, wake_folder: Callable[[], None]
-    ) -> None:
+    def __init__(self, pool: Pool, tools: ToolRunning, *, routing: Routing) -> None:
         self._pool = pool
         self._tools = tools
         self._routing = routing
-        self._wake_folder = wake_folder
 
     async def answer(self, webhook: IncomingWebhook) -> bytes:
         """The JSON to answer with; empty if none is expected. Trouble inside a tool is part of it."""
@@ -43,12 +40,10 @@ class Answers:
         count([prepared])
         content = _content(stored.body)
         async with transaction(self._pool, org_id=stored.org_id) as conn:
-            fresh = await ledger.append(conn, [prepared])
+            await ledger.append(conn, [prepared])
             answer = await self._answer(conn, stored, head, content)
             await failpoints.hit("answer.before_commit")
         await failpoints.hit("answer.after_commit")
-        if fresh:
-            self._wake_folder()
         return msgspec.json.encode(answer) if answer is not None else b""
 
     async def _answer(

@@ -41,8 +41,10 @@ class Fold:
     def __init__(self, pool: Pool, record: Record) -> None:
         self._pool = pool
         self._record = record
-        # The age of the last entry that was applied, when it was read.
+        # Of the last step: how old the youngest entry it read was; and whether it found none it could read,
+        # but some that will be readable soon.
         self.behind_seconds = 0.0
+        self.more_soon = False
 
     async def step(self) -> int:
         """Applies the next batch and returns how many entries it held."""
@@ -77,6 +79,7 @@ class Fold:
             fresh, end = await ledger.read_after(conn, place, limit=limit)
             self.behind_seconds = (now - fresh[-1].received_at).total_seconds() if fresh else 0.0
             entries = [*entries, *fresh]
+            self.more_soon = not entries and await ledger.any_after(conn, place)
             if not entries:
                 return 0
             await failpoints.hit("calls.after_claim")

@@ -1,10 +1,8 @@
 """Webhooks into the ledger. When this returns they are committed; what they mean is found out later."""
 
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -17,10 +15,6 @@ from services.calls.store import ledger
 
 failpoints.register("ingest.before_commit", "ingest.after_commit")
 
-# A batch of so many is what gathered while others were stored.
-_CROWD: Final = 50
-_CROWDED_SECONDS: Final = 0.25
-
 _received = telemetry.meter().create_counter(
     "callplane.webhooks", description="Webhooks taken in, by type; repeats count too."
 )
@@ -30,32 +24,20 @@ _stored = telemetry.meter().create_counter("callplane.webhooks.stored", descript
 class Ingest:
     """`pool` is the worker role's: one batch holds webhooks of many organizations."""
 
-    def __init__(self, pool: Pool, *, provider: str, wake_folder: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, *, provider: str) -> None:
         self._pool = pool
         self._provider = provider
-        self._wake_folder = wake_folder
-        self._crowded_until = 0.0
 
     async def ingest(self, webhooks: Sequence[IncomingWebhook]) -> int:
         """Stores a batch in one transaction and returns how many were new. Repeating it is harmless."""
         prepared = [prepare(webhook) for webhook in webhooks]
-        if len(webhooks) >= _CROWD:
-            self._crowded_until = time.monotonic() + _CROWDED_SECONDS
         async with transaction(self._pool) as conn:
             stored = await ledger.append(conn, prepared)
             await failpoints.hit("ingest.before_commit")
         await failpoints.hit("ingest.after_commit")
         count(prepared)
         _stored.add(stored)
-        if stored:
-            self._wake_folder()
         return stored
-
-    @property
-    def crowded(self) -> bool:
-        """Whether webhooks come faster than they are stored one by one: somebody waits for each of these,
-        and for what is folded nobody does."""
-        return time.monotonic() < self._crowded_until
 
     async def feed(self, org_id: UUID, body: bytes) -> bool:
         """Puts a message into the ledger that we learned from the provider otherwise than by webhook. False

@@ -4,13 +4,11 @@ Whatever becomes true is written together: call, events, transcript, priority, l
 an entry again changes nothing.
 """
 
-import asyncio
-import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any
 from uuid import UUID
 
 from msgspec import structs
@@ -40,11 +38,6 @@ from services.calls.store import (
     own_facts,
     transcripts,
 )
-
-# After so long the event loop's other tasks get their turn: webhooks and tools wait for an answer.
-_AT_A_STRETCH_SECONDS: Final = 0.001
-
-T = TypeVar("T")
 
 # Whose call it is, at which provider, under which id.
 CallKey = tuple[UUID, str, str]
@@ -116,12 +109,7 @@ class Record:
     async def apply(self, conn: Connection, entries: Sequence[LedgerEntry], *, now: datetime) -> list[str]:
         """Returns the reasons of the entries that could not be read."""
         redactions = await call_settings.redactions(conn, {entry.org_id for entry in entries})
-        told: list[_Told] = []
-        unreadable: list[tuple[LedgerEntry, str]] = []
-        async for entry in _taking_turns(entries):
-            readable, others = _read([entry], redactions)
-            told += readable
-            unreadable += others
+        told, unreadable = _read(entries, redactions)
         if unreadable:
             await foldings.mark_unparsed(conn, unreadable)
         if told:
@@ -129,11 +117,7 @@ class Record:
             unchanged = await _nothing_new(conn, groups)
             changing = {key: group for key, group in groups.items() if key not in unchanged}
             steps = await self._begin(conn, changing, now=now) if changing else []
-            heard = [
-                _call_event(call_id, one)
-                async for key, call_id in _taking_turns(unchanged.items())
-                for one in groups[key]
-            ]
+            heard = [_call_event(call_id, one) for key, call_id in unchanged.items() for one in groups[key]]
             await self._write(conn, steps, heard, now=now)
             await foldings.unmark_unparsed(conn, [one.entry.id for one in told])
         return [reason for _, reason in unreadable]
@@ -148,12 +132,10 @@ class Record:
         found = _match(known, own_ids)
         missing = [key for key in groups if key not in found]
         begun = await _begun(conn, missing, now=now) if missing else {}
-        steps = []
-        async for key, group in _taking_turns(groups.items()):
-            before = found.get(key)
-            call = before or begun[key]
-            steps.append(_joined(call, group, created=before is None, now=now))
-        return steps
+        return [
+            _joined(found.get(key) or begun[key], group, created=key not in found, now=now)
+            for key, group in groups.items()
+        ]
 
     async def _write(
         self, conn: Connection, steps: Sequence[_Step], heard: Sequence[NewCallEvent], *, now: datetime
@@ -163,14 +145,14 @@ class Record:
         if created:
             await _find_accounts(conn, created)
             await calls.insert_many(conn, [step.before for step in created])
-        told = [_call_event(step.after.id, one) async for step in _taking_turns(steps) for one in step.told]
+        told = [_call_event(step.after.id, one) for step in steps for one in step.told]
         await call_events.append(conn, [*told, *heard])
         await _write_lines(conn, steps)
         await self._judge(conn, steps)
         changed = [step for step in steps if step.changed]
         await _update(conn, changed)
         await _keep_lines(conn, changed)
-        new_events = [event async for step in _taking_turns(steps) for event in _events(step)]
+        new_events = [event for step in steps for event in _events(step)]
         new_events += await self._leads.keep(
             conn, [(step.after, step.traceparent) for step in changed if step.after.reported_at], now=now
         )
@@ -191,16 +173,6 @@ class Record:
             said = spoken.get(step.after.id, (0, ""))[1]
             judgement = judge(rules, _request(step.after, said=said))
             step.after = record.judged(step.after, judgement, hours=rules.business_hours)
-
-
-async def _taking_turns(items: Iterable[T]) -> AsyncIterator[T]:
-    """The same items, with pauses for whoever else is waiting in this process."""
-    ends_at = time.monotonic() + _AT_A_STRETCH_SECONDS
-    for item in items:
-        if time.monotonic() >= ends_at:
-            await asyncio.sleep(0)
-            ends_at = time.monotonic() + _AT_A_STRETCH_SECONDS
-        yield item
 
 
 def _read(

@@ -94,6 +94,20 @@ async def read_after(conn: Connection, place: Place, *, limit: int) -> tuple[lis
     return [_entry(row) for row in rows], Place(xid=rows[-1]["xid"], position=rows[-1]["position"])
 
 
+async def any_after(conn: Connection, place: Place) -> bool:
+    """Whether there are entries, readable or not: what was just stored waits for the end of every older
+    transaction."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM calls.provider_events
+                        WHERE (xid, position) > ($1::text::xid8, $2))
+        """,
+        place.xid,
+        place.position,
+    )
+    return found
+
+
 async def read_many(conn: Connection, ids: Sequence[tuple[UUID, datetime]]) -> list[LedgerEntry]:
     """Entries by id and time of receipt; the time leads to the partition."""
     rows = await conn.fetch(

@@ -27,7 +27,7 @@ async def house(database: Database) -> AsyncIterator[House]:
             database=database,
             worker_pool=worker_pool,
             request_pool=request_pool,
-            ingest=Ingest(worker_pool, provider="vapi", wake_folder=lambda: None),
+            ingest=Ingest(worker_pool, provider="vapi"),
             fold=Fold(worker_pool, Record(rule_books)),
             rules=Rules(request_pool, rule_books),
             leads=Leads(request_pool, rule_books),

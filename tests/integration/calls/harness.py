@@ -24,7 +24,7 @@ from callplane.calls.v2 import (
 from libs import pg
 from libs.environment import Secret
 from libs.rpc import Peer, PrincipalSigner, convert, to_service_error
-from services.calls.app import running
+from services.calls.app import folding, running
 from services.calls.config import Config
 from services.calls.domain.webhooks import IncomingWebhook
 from services.calls.operations.fold import Fold
@@ -174,7 +174,8 @@ async def serving(database: Database, **changes: Any) -> AsyncIterator[Service]:
         "vapi_api_key": Secret("key"),
         "webhook_url": "http://127.0.0.1:9/hooks",
     }
-    async with running(Config(**{**fields, **changes})) as run:
+    config = Config(**{**fields, **changes})
+    async with folding(config), running(config) as run:
         peer = Peer(f"127.0.0.1:{run.port}", signer=PrincipalSigner(SECRET), service="test")
         try:
             yield Service(port=run.port, peer=peer)

@@ -29,7 +29,7 @@ from deploy.sandbox.config import Config as SandboxConfig
 from deploy.sandbox.settings import Settings
 from libs.environment import Secret
 from libs.rpc import Peer, PrincipalSigner
-from services.calls.app import running
+from services.calls.app import folding, running
 from services.calls.config import Config
 from tests.integration.calls_provider.conftest import ORG, OTHER_ORG
 from tests.support.fake_voice_provider import ASSISTANT_ID, PHONE_NUMBER, PHONE_NUMBER_ID
@@ -126,7 +126,8 @@ async def serving(database: Database, folder: Path, **changes: Any) -> AsyncIter
             "settle_seconds": 0.6,
             "reconcile_seconds": 0.1,
         }
-        async with running(Config(**{**fields, **changes})) as run:
+        config = Config(**{**fields, **changes})
+        async with folding(config), running(config) as run:
             peer = Peer(f"127.0.0.1:{run.port}", signer=PrincipalSigner(SECRET), service="campaigns")
             try:
                 yield Service(database, peer, sandbox.sandbox, sandbox.url)

@@ -19,7 +19,7 @@ from deploy.sandbox import app as sandbox_app
 from deploy.sandbox.config import Config as SandboxConfig
 from deploy.sandbox.settings import Settings
 from libs.rpc import Peer, PrincipalSigner
-from services.calls.app import running
+from services.calls.app import folding, running
 from services.calls.config import Config
 from services.calls.operations.placement import SEND_SECONDS_MAX
 from tests.integration.calls_provider.conftest import ORG
@@ -122,7 +122,8 @@ async def test_a_kill_around_the_post_dials_at_most_once(
                 await place()
             assert await first.wait() == -9
         await made_old(database)
-        async with running(Config.from_env(environ)):
+        config = Config.from_env(environ)
+        async with folding(config), running(config):
             repeat = await place()
             await eventually(settled)
 
@@ -167,7 +168,8 @@ async def test_a_process_that_stood_still_before_the_post_does_not_send_it_late(
             stopped.send_signal(signal.SIGSTOP)
             still_until = asyncio.get_running_loop().time() + SEND_SECONDS_MAX
             await made_old(database)
-            async with running(Config.from_env(environs[1])):
+            config = Config.from_env(environs[1])
+            async with folding(config), running(config):
                 await eventually(given_up)
 
                 async def stood_still() -> bool:

@@ -25,7 +25,7 @@ from deploy.sandbox.settings import Settings
 from libs.environment import Secret
 from libs.rpc import Peer, PrincipalSigner
 from libs.rpc.convert import struct, to_dict
-from services.calls.app import running
+from services.calls.app import folding, running
 from services.calls.config import Config
 from tests.integration.calls_provider.conftest import ORG, OTHER_ORG
 from tests.support.fake_voice_provider import ASSISTANT_ID, PHONE_NUMBER_ID
@@ -76,7 +76,7 @@ async def service(database: Database, tmp_path: Path) -> AsyncIterator[Service]:
             settle_seconds=0.6,
             reconcile_seconds=0.1,
         )
-        async with running(config) as run:
+        async with folding(config), running(config) as run:
             peer = Peer(f"127.0.0.1:{run.port}", signer=PrincipalSigner(SECRET), service="campaigns")
             try:
                 yield Service(

@@ -18,7 +18,7 @@ from tests.integration.calls_provider.conftest import ORG, House, order
 
 class Folding:
     def __init__(self, house: House, pool: Any) -> None:
-        self.ingest = Ingest(pool, provider="vapi", wake_folder=lambda: None)
+        self.ingest = Ingest(pool, provider="vapi")
         self._fold = Fold(pool, Record(RuleBooks()))
         self.reconciliation = Reconciliation(
             pool,
