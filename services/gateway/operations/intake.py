@@ -49,7 +49,8 @@ class _Waiting:
 
 
 class Intake:
-    """`ingest` stores a batch in one transaction or raises; it is asked `senders` times at once at most."""
+    """`ingest` stores a batch in one transaction or raises; it is asked `senders` times at once at most.
+    Batches that are not worth a call by themselves leave `apart_seconds` apart."""
 
     def __init__(
         self,
@@ -58,11 +59,13 @@ class Intake:
         queue_max: int = _QUEUE_MAX,
         batch_max: int = _BATCH_MAX,
         senders: int = _SENDERS,
+        apart_seconds: float = _APART_SECONDS,
     ) -> None:
         self._ingest = ingest
         self._senders = senders
         self._queue_max = queue_max
         self._batch_max = batch_max
+        self._apart_seconds = apart_seconds
         self._queue: deque[_Waiting] = deque()
         self._queue_bytes = 0
         self._arrived = asyncio.Event()
@@ -121,7 +124,7 @@ class Intake:
         now = time.monotonic()
         if self._under_way:
             return now - self._stored_at > _STEADY_SECONDS
-        early_by = self._left_at + _APART_SECONDS - now
+        early_by = self._left_at + self._apart_seconds - now
         if early_by > 0 and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(early_by, self._is_time)
         return early_by <= 0

@@ -165,10 +165,12 @@ async def test_nothing_that_was_committed_is_skipped(house: House) -> None:
         await slow.execute("SELECT pg_current_xact_id()")
         await house.told(status_update("c-1", "ringing", at=0))
         assert await house.count("call_events") == 0
+        assert house.fold.more_soon
         await block.commit()
     await house.fold_all()
 
     assert await house.count("call_events") == 1
+    assert not house.fold.more_soon
 
 
 async def test_two_folders_at_once_apply_everything_once(house: House) -> None:

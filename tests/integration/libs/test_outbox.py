@@ -70,6 +70,7 @@ async def test_a_late_committer_is_not_skipped(calls_worker: pg.Pool) -> None:
 
         page = await _read(calls_worker, "")
         assert page.events == ()
+        assert page.more_soon
 
     assert _names(await _read(calls_worker, page.cursor)) == [
         "early number, late commit",

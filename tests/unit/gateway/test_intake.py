@@ -67,6 +67,35 @@ async def test_what_arrives_during_a_call_travels_together() -> None:
     assert [1, 1, 30] == ledger.batches
 
 
+async def test_batches_leave_some_time_apart() -> None:
+    """The first one at once; then, although nobody is on the way, a few wait for one another."""
+    ledger = Ledger()
+    ledger.open.set()
+    intake = Intake(ledger.ingest, apart_seconds=0.5)
+    async with running(intake):
+        await intake.accept(event())
+        waiting = []
+        for _ in range(3):
+            waiting.append(asyncio.create_task(intake.accept(event())))
+            await settled()
+        assert [1] == ledger.batches
+        await asyncio.gather(*waiting)
+
+    assert [1, 3] == ledger.batches
+
+
+async def test_a_crowd_does_not_wait_for_its_time() -> None:
+    ledger = Ledger()
+    ledger.open.set()
+    intake = Intake(ledger.ingest, apart_seconds=60)
+    async with running(intake):
+        await intake.accept(event())
+        waiting = [asyncio.create_task(intake.accept(event())) for _ in range(50)]
+        await settled()
+        assert [1, 50] == ledger.batches
+        await asyncio.gather(*waiting)
+
+
 async def test_a_batch_has_an_upper_size() -> None:
     ledger = Ledger()
     ledger.open.set()
