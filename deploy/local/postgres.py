@@ -208,6 +208,13 @@ class PostgresServer:
             "unix_socket_directories": "",
             "max_connections": str(CONNECTIONS_MAX),
             "password_encryption": "scram-sha-256",
+            # By default there is a checkpoint each gigabyte, at the highest load every half minute, and the
+            # cache is smaller than a minute's webhooks.
+            "shared_buffers": "512MB",
+            "max_wal_size": "4GB",
+            "checkpoint_timeout": "15min",
+            # It shares two processors with whoever waits for an answer.
+            "autovacuum_vacuum_cost_delay": "10ms",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u@%a ",
