@@ -81,16 +81,18 @@ async def find(conn: Connection, campaign_id: UUID) -> Campaign | None:
 async def lock(conn: Connection, campaign_id: UUID) -> Locked | None:
     """Also one that was deleted: its last calls may still be told of."""
     row = await conn.fetchrow(
-        # NO KEY, so that rows which refer to it can still be added.
+        # NO KEY, so that rows which refer to it can still be added. The clock stands outside: it is read when
+        # the wait for the lock is over, and what fell due meanwhile counts.
         """
-        SELECT id, org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts,
-               retry_delay_seconds, status, total_contacts, assistant_version, provider_assistant_id,
-               traceparent, started_at, connected_at, completed_at, failure_reason, batch_no, batch_size,
-               line_limit, probe_at, refusals, revision, created_at,
-               retry_rules, auto_enroll, line_quiet, deleted_at, clock_timestamp() AS now
-          FROM campaigns.campaigns
-         WHERE id = $1
-           FOR NO KEY UPDATE
+        SELECT locked.*, clock_timestamp() AS now
+          FROM (SELECT id, org_id, name, mode, cap, assistant_id, phone_number_id, max_attempts,
+                       retry_delay_seconds, status, total_contacts, assistant_version, provider_assistant_id,
+                       traceparent, started_at, connected_at, completed_at, failure_reason, batch_no,
+                       batch_size, line_limit, probe_at, refusals, revision, created_at,
+                       retry_rules, auto_enroll, line_quiet, deleted_at
+                  FROM campaigns.campaigns
+                 WHERE id = $1
+                   FOR NO KEY UPDATE) AS locked
         """,
         campaign_id,
     )

@@ -1,14 +1,18 @@
 """How a campaign goes on: rules of retry, contacts that come while it runs, what each status allows, what can
 be done when it failed, deletion."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 
 from callplane.campaigns.v2 import assistants_pb2, campaigns_pb2, dialing_pb2
+from libs import pg
+from services.campaigns.store import campaigns
 from tests.integration.campaigns.dialing import dialing, replace_policy
 from tests.integration.campaigns.fake_calls import Script
 from tests.integration.campaigns.harness import Service, contacts_csv, refused
@@ -374,6 +378,25 @@ async def test_who_asks_for_it_is_called_back_at_that_time_before_anybody_else(s
     contacts = await service.contacts(campaign.id)
     assert [("HUMAN", 2), ("HUMAN", 1), ("HUMAN", 1)] == [(one.reason, one.attempts) for one in contacts]
     assert not any(one.HasField("callback_at") for one in contacts)
+
+
+async def test_a_turn_is_as_of_when_it_began_and_not_of_when_it_was_wanted(service: Service) -> None:
+    """What fell due while a campaign's turn waited for another one's end counts in it."""
+    campaign_id = UUID((await service.campaign()).id)
+    async with service.database.pool("campaigns_worker") as pool:
+        async with pg.transaction(pool) as other:
+            await campaigns.lock(other, campaign_id)
+            waiting = asyncio.create_task(_locked_at(pool, campaign_id))
+            await service.database.fetch("SELECT pg_sleep(0.3)")
+            ended_at = datetime.now(UTC)
+        assert await waiting >= ended_at
+
+
+async def _locked_at(pool: pg.Pool, campaign_id: UUID) -> datetime:
+    async with pg.transaction(pool) as conn:
+        locked = await campaigns.lock(conn, campaign_id)
+        assert locked is not None
+        return locked.now
 
 
 async def test_a_wish_to_be_called_back_outlasts_a_change_of_rules(service: Service) -> None:
