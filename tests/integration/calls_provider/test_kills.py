@@ -62,7 +62,6 @@ async def doomed(environ: dict[str, str], *, failpoint: str) -> AsyncIterator[as
         cwd=REPOSITORY,
         env={**environ, "PATH": os.environ["PATH"], "PYTHONPATH": paths, "FAILPOINTS": failpoint},
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         yield started
@@ -104,7 +103,8 @@ async def test_a_kill_around_the_post_dials_at_most_once(
     stub = calls_pb2_grpc.CallServiceStub(peer.channel)
 
     async def place() -> calls_pb2.Placement:
-        await peer.channel.channel_ready()
+        async with asyncio.timeout(30):
+            await peer.channel.channel_ready()
         answer = await stub.PlaceCall(request, metadata=peer.metadata(ORG), timeout=15)
         placement: calls_pb2.Placement = answer.placement
         return placement
@@ -160,7 +160,8 @@ async def test_a_process_that_stood_still_before_the_post_does_not_send_it_late(
     async with sandbox_app.running(SandboxConfig(data_dir=tmp_path, settings=settings)) as sandbox:
         environs = [environment(database, vapi_url=f"{sandbox.url}/vapi", port=port) for port in ports]
         async with doomed(environs[0], failpoint="place.before_post=sleep:1000") as stopped:
-            await peers[0].channel.channel_ready()
+            async with asyncio.timeout(30):
+                await peers[0].channel.channel_ready()
             placing = asyncio.ensure_future(
                 stubs[0].PlaceCall(request, metadata=peers[0].metadata(ORG), timeout=60)
             )

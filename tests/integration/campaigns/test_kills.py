@@ -31,7 +31,6 @@ async def _process(
         cwd=REPOSITORY,
         env={**environ, "FAILPOINTS": failpoints},
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         yield process
@@ -78,7 +77,8 @@ async def test_after_a_kill_every_contact_is_still_called_once_under_the_cap(
         peer = Peer(f"127.0.0.1:{port}", signer=signer(), service="tests")
         service = Service(None, database, calls, notify, peer)
         async with _process(environ, failpoints=f"{place}=kill#5") as doomed:
-            await peer.channel.channel_ready()
+            async with asyncio.timeout(30):
+                await peer.channel.channel_ready()
             campaign = await service.campaign(contacts=10, cap=CAP)
             await service.start(campaign.id)
             async with asyncio.timeout(15):
@@ -108,7 +108,8 @@ async def test_a_process_that_stood_still_does_not_send_what_another_has_taken_o
         peer = Peer(f"127.0.0.1:{ports[0]}", signer=signer(), service="tests")
         service = Service(None, database, calls, notify, peer)
         async with _process(first, failpoints="dial.before_post=sleep:2000#5") as stopped:
-            await peer.channel.channel_ready()
+            async with asyncio.timeout(30):
+                await peer.channel.channel_ready()
             campaign = await service.campaign(contacts=60, cap=CAP)
             await service.start(campaign.id)
             held = await eventually(lambda: _unsent(database))
