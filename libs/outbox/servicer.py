@@ -17,7 +17,8 @@ _BATCH_DEFAULT: Final = 100
 # Commits of the same instant travel together.
 _GATHER_SECONDS: Final = 0.005
 # What is committed stays unreadable for a moment, until every older transaction has ended.
-_SOON_SECONDS: Final = 0.01
+_SOON_SECONDS_MIN: Final = 0.01
+_SOON_SECONDS_MAX: Final = 0.1
 _POLL_SECONDS_MAX: Final = 1.0
 # A reader is told this often how far it is where nothing is for it: each time it writes that down.
 _PASSED_OVER_SECONDS: Final = 1.0
@@ -39,7 +40,7 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
         self, request: events_pb2.SubscribeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[events_pb2.SubscribeResponse]:
         limit, types, cursor = request.batch_max or _BATCH_DEFAULT, frozenset(request.types), request.after
-        soon_seconds = _SOON_SECONDS
+        soon_seconds = _SOON_SECONDS_MIN
         told, told_at = cursor, time.monotonic()
         woken = self._wakeup.watch()
         try:
@@ -54,10 +55,10 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
                     yield _response(page, source=self._schema)
                     told, told_at = cursor, time.monotonic()
                 if moved:
-                    soon_seconds = _SOON_SECONDS
+                    soon_seconds = _SOON_SECONDS_MIN
                 elif page.more_soon:
                     await asyncio.sleep(soon_seconds)
-                    soon_seconds = min(soon_seconds * 2, _POLL_SECONDS_MAX)
+                    soon_seconds = min(soon_seconds * 2, _SOON_SECONDS_MAX)
                 elif await self._wakeup.wait(woken, seconds_max=_POLL_SECONDS_MAX):
                     await asyncio.sleep(_GATHER_SECONDS)
         finally:

@@ -61,8 +61,9 @@ class Telemetry:
 
 def check(environ: Mapping[str, str]) -> None:
     """Raises ConfigurationError if `setup` would."""
-    _sampler(environ)
-    _span_exporter(environ)
+    if not _flag(environ, "OTEL_SDK_DISABLED"):
+        _sampler(environ)
+        _span_exporter(environ)
 
 
 def setup(service: str, environ: Mapping[str, str], *, process: str = "") -> Telemetry:

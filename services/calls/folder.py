@@ -51,18 +51,21 @@ class Folder:
             self._soon_seconds = min(self._soon_seconds * 2, _SOON_SECONDS_MAX)
         else:
             self._soon_seconds = _SOON_SECONDS_MIN
-        await asyncio.sleep(self._pause_seconds(handled, elapsed=time.monotonic() - began))
+        elapsed = time.monotonic() - began
+        await asyncio.sleep(pause_seconds(handled, elapsed=elapsed, behind_seconds=self._fold.behind_seconds))
         return handled
-
-    def _pause_seconds(self, handled: int, *, elapsed: float) -> float:
-        if handled < _MANY or self._fold.behind_seconds > _BEHIND_SECONDS_MAX:
-            return 0.0
-        if handled < BATCH_MAX:
-            return max(0.0, _GATHER_SECONDS - elapsed)
-        return elapsed * (1 / _SHARE_OF_TIME - 1)
 
     async def _heed_the_ledger(self) -> None:
         stored = self._wakeup.watch()
         while True:
             if await self._wakeup.wait(stored, seconds_max=60.0):
                 self._loop.wake()
+
+
+def pause_seconds(handled: int, *, elapsed: float, behind_seconds: float) -> float:
+    """After a step that handled so many entries in `elapsed` seconds."""
+    if handled < _MANY or behind_seconds > _BEHIND_SECONDS_MAX:
+        return 0.0
+    if handled < BATCH_MAX:
+        return max(0.0, _GATHER_SECONDS - elapsed)
+    return elapsed * (1 / _SHARE_OF_TIME - 1)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc.aio
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -88,6 +89,25 @@ async def test_it_starts_serves_and_stops_when_told(database: Database) -> None:
         running.send_signal(signal.SIGTERM)
 
         assert 0 == await asyncio.wait_for(running.wait(), timeout=10)
+
+
+async def test_the_folder_tells_its_own_metrics(database: Database) -> None:
+    port, metrics = free_port(), free_port()
+    listen = {"CALLS_FOLDER_METRICS_LISTEN": f"127.0.0.1:{metrics}"}
+    async with (
+        process(database, port, **listen),
+        connected(port) as peer,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{metrics}") as client,
+    ):
+        await ingest(peer, *whole_call("c-1"))
+
+        async def told() -> bool:
+            lines = (await client.get("/metrics")).text.splitlines()
+            return any(
+                line.startswith("callplane_loop_items_total{") and 'loop="folder"' in line for line in lines
+            )
+
+        await eventually(told)
 
 
 async def test_a_kill_in_the_middle_of_a_batch_loses_and_repeats_nothing(database: Database) -> None:
