@@ -60,7 +60,7 @@ class _Call(TypedDict, total=False):
 
 
 class _Told(TypedDict, total=False):
-    """The members of a message that say something about its call."""
+    """The members of a message that say something about its call while it goes on."""
 
     type: Any
     role: Any
@@ -71,6 +71,18 @@ class _Told(TypedDict, total=False):
     customer: Any
     phoneNumber: Any
     assistant: _Assistant | None
+    messages: Any
+    messagesOpenAIFormatted: Any
+    transcript: Any
+    transcriptType: Any
+    toolCallList: Any
+    toolCalls: Any
+    toolWithToolCallList: Any
+
+
+class _Reported(_Told, total=False):
+    """The members of a report; others of these are in every message, and say nothing new there."""
+
     analysis: Any
     artifact: Any
     startedAt: Any
@@ -84,17 +96,11 @@ class _Told(TypedDict, total=False):
     summary: Any
     recordingUrl: Any
     stereoRecordingUrl: Any
-    messages: Any
-    messagesOpenAIFormatted: Any
-    transcript: Any
-    transcriptType: Any
-    toolCallList: Any
-    toolCalls: Any
-    toolWithToolCallList: Any
 
 
 _envelopes: Final = msgspec.json.Decoder(_Envelope)
 _told: Final = msgspec.json.Decoder(_Told)
+_reported: Final = msgspec.json.Decoder(_Reported)
 # Escapes, whole numbers beyond 64 bits and exponents beyond any float: read and stored by those who look.
 _UNUSUAL: Final = re2.compile(rb"\\u|[:,\[\s]-?(?:[0-9]{19}|[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]{3})")
 
@@ -137,6 +143,8 @@ def read_told(body: bytes) -> Message | Unreadable:
         if _UNUSUAL.search(body) is None:
             message = _envelopes.decode(body).message
             content = _told.decode(message)
+            if _type_of(content) == "end-of-call-report":
+                content = _reported.decode(message)
             if content.get("call"):
                 return _message(content, call=content["call"], json=bytes(message).decode())
     except (ValueError, RecursionError):
@@ -190,8 +198,7 @@ def milliseconds(at: datetime) -> float:
 
 
 def _message(content: Mapping[str, Any], *, call: Mapping[str, Any], json: str = "") -> Message | Unreadable:
-    word = content.get("type")
-    kind = plain_type(word) if isinstance(word, str) else ""
+    kind = _type_of(content)
     if not kind and content.get("role") == "tool_calls":
         kind = "tool-calls"
     if not kind:
@@ -208,6 +215,11 @@ def _message(content: Mapping[str, Any], *, call: Mapping[str, Any], json: str =
         call=call,
         json=json,
     )
+
+
+def _type_of(content: Mapping[str, Any]) -> str:
+    word = content.get("type")
+    return plain_type(word) if isinstance(word, str) else ""
 
 
 def _own_call_id(call: Mapping[str, Any], *, assistant: Mapping[str, Any]) -> UUID | None:

@@ -41,10 +41,11 @@ class Fold:
     def __init__(self, pool: Pool, record: Record) -> None:
         self._pool = pool
         self._record = record
-        # Of the last step: how old the youngest entry it read was; and whether it found none it could read,
-        # but some that will be readable soon.
+        # Of the last step: how old the youngest entry it read was; whether it found none it could read, but
+        # some that will be readable soon; and, if there was more than it took, where the ledger ended.
         self.behind_seconds = 0.0
         self.more_soon = False
+        self.newest_position: int | None = None
 
     async def step(self) -> int:
         """Applies the next batch and returns how many entries it held."""
@@ -79,6 +80,7 @@ class Fold:
             fresh, end = await ledger.read_after(conn, place, limit=limit)
             self.behind_seconds = (now - fresh[-1].received_at).total_seconds() if fresh else 0.0
             entries = [*entries, *fresh]
+            self.newest_position = await ledger.newest_position(conn) if len(fresh) == limit else None
             self.more_soon = not entries and await ledger.any_after(conn, place)
             if not entries:
                 return 0

@@ -108,6 +108,14 @@ async def any_after(conn: Connection, place: Place) -> bool:
     return found
 
 
+async def newest_position(conn: Connection) -> int:
+    """Positions are given in turn: the growth of this one tells how many entries came, within a few."""
+    found: int | None = await conn.fetchval(
+        "SELECT position FROM calls.provider_events ORDER BY xid DESC, position DESC LIMIT 1"
+    )
+    return found or 0
+
+
 async def read_many(conn: Connection, ids: Sequence[tuple[UUID, datetime]]) -> list[LedgerEntry]:
     """Entries by id and time of receipt; the time leads to the partition."""
     rows = await conn.fetch(

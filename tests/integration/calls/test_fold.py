@@ -22,6 +22,7 @@ from services.calls.domain.rules import PriorityRule
 from services.calls.domain.transcript import telling_of
 from services.calls.domain.webhooks import IncomingWebhook
 from services.calls.operations import record
+from services.calls.operations.fold import BATCH_MAX
 from services.calls.store import foldings
 from tests.integration.calls.harness import ORG, OTHER_ORG, House
 from tests.support.vapi_messages import (
@@ -171,6 +172,19 @@ async def test_nothing_that_was_committed_is_skipped(house: House) -> None:
 
     assert await house.count("call_events") == 1
     assert not house.fold.more_soon
+
+
+async def test_a_full_batch_tells_where_the_ledger_ends(house: House) -> None:
+    """What is left behind is counted by it; nothing is, once the folder keeps up."""
+    count = BATCH_MAX + 50
+    for first in range(0, count, 350):
+        await house.post(*(status_update(f"c-{first + number}", "ringing", at=0) for number in range(350)))
+    newest = await house.database.fetchval("SELECT max(position) FROM calls.provider_events")
+
+    assert BATCH_MAX == await house.fold.step()
+    assert newest == house.fold.newest_position
+    assert 50 == await house.fold.step()
+    assert house.fold.newest_position is None
 
 
 async def test_two_folders_at_once_apply_everything_once(house: House) -> None:

@@ -42,6 +42,8 @@ def load_figures(**changes: Any) -> dict[str, Any]:
 def one_round(**changes: Any) -> dict[str, Any]:
     loads = {load.name: load_figures(**changes) for load in rounds.LOADS}
     overloads = {name: load_figures(**changes) | {"goodput_of_maximum": 0.9} for name in rounds.OVERLOADS}
+    for name in rounds.MAXIMA:
+        loads[name]["pgbench_tps_beside"] = 600.0
     return {**dict.fromkeys(PGBENCH_WAYS, 1000.0), **loads, **overloads}
 
 
@@ -159,12 +161,13 @@ def test_a_request_is_whole_and_an_answer_is_read_when_it_is() -> None:
 
 def test_ratios_are_medians_of_the_rounds_own() -> None:
     slow, fast = one_round(), one_round()
-    slow["gateway_maximum"] = load_figures(acked_per_second=300.0)
-    fast["gateway_maximum"] = load_figures(acked_per_second=600.0)
+    slow["gateway_maximum"] |= {"acked_per_second": 300.0, "pgbench_tps_beside": 500.0}
+    fast["gateway_maximum"] |= {"acked_per_second": 600.0, "pgbench_tps_beside": 2000.0}
 
     ratios = section(slow, one_round(), fast)["ratios"]
 
-    assert 0.5 == ratios["gateway_maximum_to_pgbench"]
+    assert 0.6 == ratios["gateway_maximum_to_pgbench"]
+    assert 0.5 == ratios["gateway_maximum_to_pgbench_prepared"]
     assert 1.0 == ratios["gateway_maximum_to_plain"]
 
 
@@ -178,7 +181,8 @@ def test_a_lost_webhook_makes_the_figures_worthless() -> None:
 
 def test_no_ack_at_all_is_a_figure_of_an_overload_only() -> None:
     silent = one_round() | {"gateway_overload": load_figures(acked=0) | {"goodput_of_maximum": 0.0}}
-    broken = one_round() | {"envoy_maximum": load_figures(acked=0)}
+    broken = one_round()
+    broken["envoy_maximum"] |= {"acked": 0}
 
     assert [] == section(silent)["problems"]
     assert ["round 1, envoy_maximum: nothing was acked"] == section(broken)["problems"]
