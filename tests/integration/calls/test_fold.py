@@ -179,10 +179,10 @@ async def test_a_full_batch_tells_where_the_ledger_ends(house: House) -> None:
     count = BATCH_MAX + 50
     for first in range(0, count, 350):
         await house.post(*(status_update(f"c-{first + number}", "ringing", at=0) for number in range(350)))
-    newest = await house.database.fetchval("SELECT max(position) FROM calls.provider_events")
+    (newest,) = await house.database.fetch("SELECT max(position) AS position FROM calls.provider_events")
 
     assert BATCH_MAX == await house.fold.step()
-    assert newest == house.fold.newest_position
+    assert newest["position"] == house.fold.newest_position
     assert 50 == await house.fold.step()
     assert house.fold.newest_position is None
 
