@@ -5,22 +5,8 @@ venv=$1
 
 say() { printf '%s\n' "$*" >&2; }
 
-find_python() {
-    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
-        [ -n "$candidate" ] || continue
-        path=$(command -v "$candidate" 2>/dev/null) || continue
-        if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            printf '%s' "$path"
-            return
-        fi
-    done
-    say "Callplane needs Python 3.11 or newer; the first python3 here is: $(python3 --version 2>&1 || true)"
-    say "Install one, or name it: make PYTHON=/path/to/python3.11 ..."
-    exit 1
-}
-
 if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-    python=$(find_python)
+    python=$(deploy/find_python.sh)
     say "setup: virtual environment from $("$python" --version) ($python)"
     if ! "$python" -m venv --clear "$venv" 2>"$venv.log"; then
         cat "$venv.log" >&2

@@ -62,7 +62,13 @@ class _Parts:
             "campaigns": Peer(config.campaigns_address, signer=signer, service=_SERVICE),
         }
         self.consumers = [
-            consumer(source, peer=peer, pool=worker_pool, wake_after_commit=self._wake)
+            consumer(
+                source,
+                peer=peer,
+                pool=worker_pool,
+                wake_sender=self.sender.wake,
+                wake_deliverer=self.deliverer.wake,
+            )
             for source, peer in self.peers.items()
         ]
         self._pool, self._worker_pool, self._vault = pool, worker_pool, vault
@@ -92,10 +98,6 @@ class _Parts:
         await self.endpoint.close()
         for peer in self.peers.values():
             await peer.close()
-
-    def _wake(self) -> None:
-        self.sender.wake()
-        self.deliverer.wake()
 
 
 @asynccontextmanager

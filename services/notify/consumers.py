@@ -29,8 +29,16 @@ _NOUNS: Final = {
 }
 
 
-def consumer(source: str, *, peer: Peer, pool: Pool, wake_after_commit: Callable[[], None]) -> Consumer:
+def consumer(
+    source: str,
+    *,
+    peer: Peer,
+    pool: Pool,
+    wake_sender: Callable[[], None],
+    wake_deliverer: Callable[[], None],
+) -> Consumer:
     """Of the log of `source`, reached by `peer`."""
+    handling = _Handling(wake_sender, wake_deliverer)
     types = set(source_types(of=_NOUNS[source]))
     if source == "calls":
         types.update((*_LEADS, _ALERT, _OPT_OUT))
@@ -40,10 +48,10 @@ def consumer(source: str, *, peer: Peer, pool: Pool, wake_after_commit: Callable
         peer=peer,
         pool=pool,
         schema="notify",
-        handle=handle,
+        handle=handling.handle,
         choose=choose,
         types=sorted(types),
-        wake_after_commit=wake_after_commit,
+        wake_after_commit=handling.wake,
     )
 
 
@@ -65,21 +73,44 @@ async def choose(conn: Connection, events_told: Sequence[events_pb2.Event]) -> l
     ]
 
 
-async def handle(conn: Connection, event: events_pb2.Event) -> None:
-    if event.type in _LEADS:
-        lead, previous_priority = events.lead_of(event)
-        await raise_alerts(conn, lead, previous_priority=previous_priority)
-    elif event.type == _ALERT:
-        await raise_requested_alerts(conn, events.alert_wish_of(event))
-    elif event.type == _OPT_OUT:
-        opt_out = events.opt_out_of(event)
-        await suppress(
-            conn,
-            org_id=opt_out.org_id,
-            phone_number=opt_out.phone_number,
-            channel=opt_out.channel,
-            source=Source.CALL,
-        )
-    public = events.public_event(event)
-    if public is not None:
-        await fan_out(conn, public)
+class _Handling:
+    """What it queued wakes the loops after the commit, and nothing else does: most events queue nothing, and
+    a look at an empty queue costs more than they do."""
+
+    def __init__(self, wake_sender: Callable[[], None], wake_deliverer: Callable[[], None]) -> None:
+        self._wake_sender = wake_sender
+        self._wake_deliverer = wake_deliverer
+        self._messages = 0
+        self._deliveries = 0
+
+    async def handle(self, conn: Connection, event: events_pb2.Event) -> None:
+        if event.type in _LEADS:
+            lead, previous_priority = events.lead_of(event)
+            self._messages += await raise_alerts(conn, lead, previous_priority=previous_priority)
+        elif event.type == _ALERT:
+            self._messages += await raise_requested_alerts(conn, events.alert_wish_of(event))
+        elif event.type == _OPT_OUT:
+            await _record_opt_out(conn, event)
+            # A suppression may be told to customers itself.
+            self._deliveries += 1
+        public = events.public_event(event)
+        if public is not None:
+            self._deliveries += await fan_out(conn, public)
+
+    def wake(self) -> None:
+        if self._messages:
+            self._wake_sender()
+        if self._deliveries:
+            self._wake_deliverer()
+        self._messages = self._deliveries = 0
+
+
+async def _record_opt_out(conn: Connection, event: events_pb2.Event) -> None:
+    opt_out = events.opt_out_of(event)
+    await suppress(
+        conn,
+        org_id=opt_out.org_id,
+        phone_number=opt_out.phone_number,
+        channel=opt_out.channel,
+        source=Source.CALL,
+    )

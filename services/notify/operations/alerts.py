@@ -11,32 +11,37 @@ from services.notify.errors import AlertNotFound, AlertPolicyNotFound
 from services.notify.store import alerts, messages
 
 
-async def raise_alerts(conn: Connection, lead: Lead, *, previous_priority: str) -> None:
+async def raise_alerts(conn: Connection, lead: Lead, *, previous_priority: str) -> int:
     """Queues one message per recipient of each policy that asks for this priority; once per policy, lead and
-    priority, however often it is told. Within the caller's transaction, as the worker role."""
+    priority, however often it is told. Returns how many. Within the caller's transaction, as the worker
+    role."""
+    queued = 0
     if not is_raised(lead.priority, previous=previous_priority):
-        return
+        return queued
     for policy in await alerts.policies_for(conn, org_id=lead.org_id, priority=lead.priority):
         alert_id = await alerts.insert_alert(conn, policy_id=policy.id, lead=lead)
         if alert_id is not None:
-            await _queue(conn, policy, lead, alert_id=alert_id)
+            queued += await _queue(conn, policy, lead, alert_id=alert_id)
+    return queued
 
 
-async def raise_requested_alerts(conn: Connection, lead: Lead) -> None:
+async def raise_requested_alerts(conn: Connection, lead: Lead) -> int:
     """For an assistant that asks for it: once per policy, priority and call, so that a caller who calls again
-    about the same lead is heard again. Within the caller's transaction, as the worker role."""
+    about the same lead is heard again. Returns how many messages were queued. Within the caller's
+    transaction, as the worker role."""
+    queued = 0
     for policy in await alerts.policies_for(conn, org_id=lead.org_id, priority=lead.priority):
         alert_id = await alerts.insert_alert(conn, policy_id=policy.id, lead=lead)
         if alert_id is not None:
-            await _queue(conn, policy, lead, alert_id=alert_id)
+            queued += await _queue(conn, policy, lead, alert_id=alert_id)
         elif alert_id := await alerts.find_of_another_call(conn, policy_id=policy.id, lead=lead):
-            await _queue(conn, policy, lead, alert_id=alert_id, once=f"alert:{alert_id}:{lead.call_id}")
+            once = f"alert:{alert_id}:{lead.call_id}"
+            queued += await _queue(conn, policy, lead, alert_id=alert_id, once=once)
+    return queued
 
 
-async def _queue(
-    conn: Connection, policy: AlertPolicy, lead: Lead, *, alert_id: UUID, once: str = ""
-) -> None:
-    """One message per recipient; at most one for each `once` that is not empty."""
+async def _queue(conn: Connection, policy: AlertPolicy, lead: Lead, *, alert_id: UUID, once: str = "") -> int:
+    """One message per recipient, of whom there are so many; at most one for each `once` that is not empty."""
     body = render(policy.template, lead)
     for recipient in policy.recipients:
         await messages.insert(
@@ -48,6 +53,7 @@ async def _queue(
             idempotency_key=once and f"{once}:{recipient}",
             alert_id=alert_id,
         )
+    return len(policy.recipients)
 
 
 async def create_policy(
