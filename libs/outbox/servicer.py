@@ -10,7 +10,7 @@ from google.protobuf import any_pb2
 
 from callplane.events.v1 import events_pb2, events_pb2_grpc
 from libs.outbox.log import Page, StoredEvent, channel, read_after
-from libs.pg.transactions import Pool, transaction
+from libs.pg.transactions import Pool, autocommit
 from libs.pg.wakeup import Wakeup
 
 _BATCH_DEFAULT: Final = 100
@@ -65,7 +65,7 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
             self._wakeup.unwatch(woken)
 
     async def _read(self, cursor: str, limit: int, types: Collection[str]) -> Page:
-        async with transaction(self._pool) as conn:
+        async with autocommit(self._pool) as conn:
             return await read_after(conn, self._schema, cursor, limit, types=types)
 
 

@@ -3,7 +3,14 @@
 from libs.pg.lease import Lease, LeaseLost
 from libs.pg.migrations import MigrationError, migrate
 from libs.pg.pools import RoleRefused, open_pool
-from libs.pg.transactions import Connection, DatabaseUnavailable, LostRace, Pool, transaction
+from libs.pg.transactions import (
+    Connection,
+    DatabaseUnavailable,
+    LostRace,
+    Pool,
+    autocommit,
+    transaction,
+)
 from libs.pg.wakeup import Wakeup
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "Pool",
     "RoleRefused",
     "Wakeup",
+    "autocommit",
     "migrate",
     "open_pool",
     "transaction",

@@ -103,6 +103,33 @@ async def test_what_raises_is_rolled_back(pool: pg.Pool) -> None:
     assert await _names(pool, ORG) == []
 
 
+async def test_each_statement_of_its_own_is_kept(things: Database) -> None:
+    async def add_and_fail(worker: pg.Pool) -> None:
+        async with pg.autocommit(worker) as conn:
+            await conn.execute("INSERT INTO calls.things (org_id, name) VALUES ($1, 'kept')", ORG)
+            raise ZeroDivisionError
+
+    async with things.pool("calls_worker") as worker:
+        with pytest.raises(ZeroDivisionError):
+            await add_and_fail(worker)
+
+        assert await _names(worker, None) == ["kept"]
+
+
+async def test_without_a_transaction_a_killed_connection_is_unavailable_too(things: Database) -> None:
+    async def be_killed(worker: pg.Pool) -> None:
+        async with pg.autocommit(worker) as conn:
+            pid = await conn.fetchval("SELECT pg_backend_pid()")
+            await things.execute(f"SELECT pg_terminate_backend({pid}, 1000)")
+            await conn.execute("SELECT 1")
+
+    async with things.pool("calls_worker") as worker:
+        with pytest.raises(pg.DatabaseUnavailable):
+            await be_killed(worker)
+
+        assert await _names(worker, None) == []
+
+
 async def test_jsonb_is_python(pool: pg.Pool) -> None:
     value = {"list": [1, "é"], "none": None}
     async with pg.transaction(pool, org_id=ORG) as conn:
