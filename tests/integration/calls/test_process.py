@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import grpc.aio
 import httpx
 import pytest
@@ -166,6 +167,35 @@ async def test_a_kill_before_the_ledgers_commit_acknowledges_nothing(database: D
         await asyncio.wait_for(running.wait(), timeout=20)
 
     assert [] == await database.fetch("SELECT id FROM calls.provider_events")
+
+
+async def test_a_kill_while_the_ledger_is_written_acknowledges_nothing(database: Database) -> None:
+    """K2: the statement that stores the batch is under way. It may be committed or not; sent again, the batch
+    is there once."""
+    port, body = free_port(), status_update("c-1", "ringing", at=0)
+    other = await asyncpg.connect(database.superuser_dsn)
+
+    async def is_under_way() -> bool:
+        return bool(await other.fetchval(_WAITING))
+
+    async with process(database, port) as running, connected(port) as peer, other.transaction():
+        await other.execute("LOCK TABLE calls.provider_event_keys IN SHARE MODE")
+        asked = asyncio.create_task(ingest(peer, body))
+        await eventually(is_under_way, within_seconds=20)
+        running.kill()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await asked
+    await other.close()
+
+    async with process(database, port), connected(port) as peer:
+        await ingest(peer, body)
+    assert 1 == len(await database.fetch("SELECT id FROM calls.provider_events"))
+
+
+_WAITING = """
+SELECT EXISTS (SELECT FROM pg_locks AS lock JOIN pg_class AS relation ON relation.oid = lock.relation
+                WHERE NOT lock.granted AND relation.relname = 'provider_event_keys')
+"""
 
 
 async def test_it_names_every_problem_of_its_configuration() -> None:
