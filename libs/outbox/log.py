@@ -124,16 +124,20 @@ async def read_after(
 
 
 async def _any_after(conn: Connection, schema: str, xid: str, position: int) -> bool:
-    """Readable or not."""
-    found: bool = await conn.fetchval(
+    """Readable or not. Asked for in order, because without one the server takes any row, and looks for it
+    through the whole log."""
+    found: bool | None = await conn.fetchval(
         f"""
-        SELECT EXISTS (SELECT FROM {checked(schema)}.outbox AS event
-                        WHERE (event.xid, event.position) > ($1::text::xid8, $2))
+        SELECT true
+          FROM {checked(schema)}.outbox AS event
+         WHERE (event.xid, event.position) > ($1::text::xid8, $2)
+         ORDER BY event.xid, event.position
+         LIMIT 1
         """,
         xid,
         position,
     )
-    return found
+    return found is not None
 
 
 async def _begins_after(conn: Connection, schema: str, cursor: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from libs import outbox
@@ -130,6 +131,7 @@ BY_WORKER_ROLE: dict[str, tuple[Ask, str]] = {
         lambda conn: ledger.read_after(conn, ledger.Place(xid="3", position=1000), limit=200),
         "provider_events_2",
     ),
+    "folder, end of the ledger": (ledger.newest_position, "provider_events_2"),
     "folder, replays": (lambda conn: foldings.take_replays(conn, limit=200), "replays_pkey"),
     "folder, entries by id": (
         lambda conn: ledger.read_many(conn, [(UUID(int=1), BEFORE[0])]),
@@ -194,6 +196,29 @@ def assert_found(found: list[Plan], *, index: str) -> None:
         assert frozenset() == plan.scanned, plan
         assert plan.read <= READ_MAX, plan
     assert any(name.startswith(index) for plan in found for name in plan.indexes), found
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda conn: ledger.any_after(conn, ledger.Place(xid="2000000000", position=1)),
+        lambda conn: outbox.read_after(conn, "calls", "2000000000.1", 100),
+    ],
+    ids=["ledger", "event log"],
+)
+async def test_the_end_is_found_by_index_however_often_it_is_looked_for(filled: Database, ask: Ask) -> None:
+    """After some executions the server plans without looking at the place: a third of all rows might follow,
+    so that one of them would soon be met wherever it begins."""
+    connection = await asyncpg.connect(filled.dsn("calls_worker"))
+    try:
+        async with connection.transaction():
+            for _ in range(10):
+                await ask(connection)
+            read = await connection.fetchval("SELECT sum(seq_tup_read) FROM pg_stat_xact_user_tables")
+    finally:
+        await connection.close()
+
+    assert 0 == read
 
 
 @pytest.mark.parametrize("name", BY_REQUEST_ROLE)
