@@ -88,9 +88,7 @@ class Growth:
         return (newest_position - before[0]) / (now - before[1]) if before else 0.0
 
 
-def pause_seconds(
-    handled: int, *, elapsed: float, behind_seconds: float, grown_per_second: float = 0.0
-) -> float:
+def pause_seconds(handled: int, *, elapsed: float, behind_seconds: float, grown_per_second: float) -> float:
     """After a step that handled so many entries in `elapsed` seconds, while the ledger grew so fast."""
     if handled < _MANY or behind_seconds > _BEHIND_SECONDS_MAX:
         return 0.0
